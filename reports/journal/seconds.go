@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -23,7 +24,7 @@ func (j *Journal) Seconds(load, step string, m Measure, from, to time.Duration) 
 	j.Window(load, step, from, to).each(m, All, func(outcome string, e *entry) {
 		out = append(out, Second{Start: e.start, Outcome: outcome, Count: e.count, payload: e.payload})
 	})
-	slices.SortStableFunc(out, func(a, b Second) int { return int(a.Start - b.Start) })
+	slices.SortStableFunc(out, func(a, b Second) int { return cmp.Compare(a.Start, b.Start) })
 	return out
 }
 
