@@ -1,0 +1,497 @@
+package http
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	nethttp "net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/brunt-dev/brunt/generators"
+)
+
+// A scratch is the memory of one operation. Sessions borrow one for as long
+// as an operation lasts, so that idle ones cost next to nothing.
+type scratch struct {
+	target []byte // path and query
+	values []byte // rendered header values
+	fields []renderedField
+	body   []byte // of the request
+	tmp    []byte
+	out    []byte // the whole request, as written
+	wire   wire
+	answer answer
+	kept   []byte // body of the answer
+
+	// These are here because pointers to them go where the compiler does not
+	// follow: on their own each would be an allocation.
+	attempt attempt
+	message message
+	sending sending
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+// maxKept bounds the memory that a scratch keeps from one operation to the
+// next, per buffer.
+const maxKept = 64 << 10
+
+func (sc *scratch) release() {
+	for _, b := range []*[]byte{&sc.target, &sc.values, &sc.body, &sc.tmp, &sc.out, &sc.kept, &sc.wire.head.text} {
+		if cap(*b) > maxKept {
+			*b = nil
+		}
+	}
+	sc.wire.release()
+	sc.wire.conn = nil
+	sc.answer, sc.attempt, sc.message, sc.sending = answer{}, attempt{}, message{}, sending{}
+	scratches.Put(sc)
+}
+
+// A renderedField is a header field as it will be sent.
+type renderedField struct {
+	*headerField
+	value []byte
+}
+
+// An answer is what came back, without regard to the HTTP version.
+type answer struct {
+	status int
+	fields fields
+	body   []byte // when it is kept
+	size   int64  // of the body, decoded if it was
+}
+
+// A message is one request on its way to one endpoint.
+type message struct {
+	method   string
+	endpoint endpoint
+	target   []byte
+	body     []byte
+	dropBody bool   // a redirect took it away
+	foreign  bool   // another host than the first: nothing private
+	cookies  string // of the session's jar
+	keepBody bool   // of the answer
+	close    bool   // the connection carries no request after this one
+}
+
+// An attempt is an operation in progress.
+type attempt struct {
+	s        *session
+	sc       *scratch
+	op       *generators.Op
+	deadline time.Time
+	timeout  time.Duration
+	stages   stages
+	started  bool
+}
+
+// perform plays one request and fills op.
+func (s *session) perform(ctx context.Context, r *request, due time.Time, scope generators.Scope, op *generators.Op) {
+	sc := scratches.Get().(*scratch)
+	defer sc.release()
+	op.Step, op.Due = r.step, due
+	a, m := &sc.attempt, &sc.message
+	*a = attempt{s: s, sc: sc, op: op, timeout: r.timeout}
+
+	err := sc.render(m, r, s.g.config.Base, scope)
+	if err != nil {
+		err = localError{err}
+	} else {
+		err = a.play(ctx, m, r)
+	}
+	if err == nil {
+		err = a.judge(r, scope)
+	}
+	op.Ended = time.Now()
+	if !a.started {
+		op.Started = notBefore(op.Ended, due)
+	}
+	op.Ended = notBefore(op.Ended, op.Started)
+	op.DNS, op.Connect, op.TLS = a.stages.dns, a.stages.connect, a.stages.tls
+	if err == nil && r.expect.time != nil {
+		if took := op.Ended.Sub(op.Started); !r.expect.time.holds(took) {
+			err = checkFailed("it took %v, not %s", took.Round(time.Microsecond), r.expect.time.text)
+		}
+	}
+	a.conclude(ctx, err)
+}
+
+// conclude sets the operation's class.
+func (a *attempt) conclude(ctx context.Context, err error) {
+	op := a.op
+	var status statusError
+	switch {
+	case err == nil:
+		op.Class = generators.OK
+	case errors.As(err, &status):
+		op.Class, op.Err = generators.Status, err
+	case ctx.Err() != nil && !errors.As(err, new(checkError)):
+		op.Class, op.Err = generators.Canceled, context.Cause(ctx)
+	case isTimeout(err):
+		op.Class, op.Err = generators.Timeout, &timeoutError{a.timeout, err}
+	default:
+		op.Class, op.Err = classify(err), err
+	}
+}
+
+// A statusError is a status that the step did not expect.
+type statusError int
+
+func (e statusError) Error() string {
+	if text := nethttp.StatusText(int(e)); text != "" {
+		return fmt.Sprintf("status %d %s", int(e), text)
+	}
+	return fmt.Sprintf("status %d", int(e))
+}
+
+// start stamps the beginning, once.
+func (a *attempt) start() {
+	if a.started {
+		return
+	}
+	a.started = true
+	a.op.Started = notBefore(time.Now(), a.op.Due)
+	a.deadline = a.op.Started.Add(a.timeout)
+}
+
+// render makes the first message of a request.
+func (sc *scratch) render(m *message, r *request, base string, scope generators.Scope) error {
+	m.method, m.keepBody = r.method, r.keepBody
+	if err := sc.renderTarget(m, &r.link, base, scope); err != nil {
+		return fmt.Errorf("make the URL: %w", err)
+	}
+	sc.fields, sc.values = sc.fields[:0], sc.values[:0]
+	for i := range r.headers {
+		h := &r.headers[i]
+		if h.template == nil {
+			sc.fields = append(sc.fields, renderedField{h, h.constant})
+			continue
+		}
+		start := len(sc.values)
+		var err error
+		if sc.values, err = h.template.Append(sc.values, scope); err != nil {
+			return fmt.Errorf("make header %s: %w", h.name, err)
+		}
+		// Later growth moves the buffer but leaves this part as it is.
+		value := sc.values[start:len(sc.values):len(sc.values)]
+		if !validFieldValue(value) {
+			return fmt.Errorf("make header %s: the value holds a line break or a control character", h.name)
+		}
+		sc.fields = append(sc.fields, renderedField{h, value})
+	}
+	if r.body.isConstant {
+		m.body = r.body.constant
+		return nil
+	}
+	var err error
+	if sc.body, err = r.body.append(sc.body[:0], sc.tmp, scope); err != nil {
+		return fmt.Errorf("make the body: %w", err)
+	}
+	m.body = sc.body
+	return nil
+}
+
+func (sc *scratch) renderTarget(m *message, l *link, base string, scope generators.Scope) error {
+	raw := append(sc.tmp[:0], l.constant...)
+	if l.template != nil {
+		var err error
+		if raw, err = l.template.AppendEscaped(raw, scope, appendURLValue); err != nil {
+			return err
+		}
+	}
+	sc.tmp = raw
+	if l.fixed != nil {
+		m.endpoint = *l.fixed
+	} else {
+		whole := string(raw)
+		if strings.HasPrefix(whole, "/") && base != "" {
+			whole = strings.TrimSuffix(base, "/") + whole
+		}
+		e, path, err := split(whole)
+		if err != nil {
+			return err
+		}
+		m.endpoint = e
+		raw = append(raw[:0], path...)
+		sc.tmp = raw
+	}
+	if len(l.query) > 0 {
+		var err error
+		if raw, err = l.appendQuery(raw, nil, scope); err != nil {
+			return err
+		}
+		sc.tmp = raw
+	}
+	if l.fixed != nil && l.template == nil && len(l.query) == 0 {
+		sc.target = append(sc.target[:0], raw...) // clean already
+	} else {
+		sc.target = appendClean(sc.target[:0], raw)
+	}
+	m.target = sc.target
+	return nil
+}
+
+// appendQuery appends the parameters that a step adds.
+func (l *link) appendQuery(dst, tmp []byte, scope generators.Scope) ([]byte, error) {
+	sep := byte('?')
+	for _, c := range dst {
+		if c == '?' {
+			sep = '&'
+		}
+	}
+	for _, p := range l.query {
+		dst = append(dst, sep)
+		sep = '&'
+		dst = append(appendQueryValue(dst, p.name), '=')
+		text, err := p.value.Append(tmp[:0], scope)
+		if err != nil {
+			return dst, err
+		}
+		dst = appendQueryValue(dst, string(text))
+	}
+	return dst, nil
+}
+
+// play sends a message and follows redirects.
+func (a *attempt) play(ctx context.Context, m *message, r *request) error {
+	first := m.endpoint
+	for hop := 0; ; hop++ {
+		var u *url.URL
+		if a.s.jar != nil {
+			u = m.url()
+			m.cookies = cookieHeader(a.s.jar, u)
+		}
+		if err := a.send(ctx, m); err != nil {
+			return err
+		}
+		ans := &a.sc.answer
+		if a.s.jar != nil {
+			a.s.keepCookies(u, ans)
+		}
+		if r.redirects == 0 || !isRedirect(ans.status) {
+			return nil
+		}
+		location, ok := ans.fields.first("Location")
+		if !ok {
+			return nil
+		}
+		if hop == r.redirects {
+			return checkFailed("more than %d redirects", r.redirects)
+		}
+		if err := m.redirect(ans.status, location); err != nil {
+			return err
+		}
+		m.foreign = m.endpoint.host != first.host
+	}
+}
+
+func isRedirect(status int) bool {
+	switch status {
+	case 301, 302, 303, 307, 308:
+		return true
+	}
+	return false
+}
+
+// redirect turns a message into the one that a redirect asks for.
+func (m *message) redirect(status int, location string) error {
+	ref, err := url.Parse(location)
+	if err != nil {
+		return protocolError("malformed Location " + excerpt(location))
+	}
+	to := m.url().ResolveReference(ref)
+	if m.endpoint, err = newEndpoint(to.Scheme, to.Host); err != nil {
+		return protocolError("Location " + excerpt(location) + ": " + err.Error())
+	}
+	m.target = appendClean(nil, []byte(to.RequestURI()))
+	if status == 307 || status == 308 {
+		return nil
+	}
+	if m.method != "GET" && m.method != "HEAD" {
+		m.method = "GET"
+	}
+	m.body, m.dropBody = nil, true
+	return nil
+}
+
+// url is where a message goes.
+func (m *message) url() *url.URL {
+	u := &url.URL{Scheme: m.endpoint.scheme(), Host: m.endpoint.authority}
+	if p, err := url.Parse(string(m.target)); err == nil && p.Host == "" {
+		u.Path, u.RawPath, u.RawQuery, u.ForceQuery = p.Path, p.RawPath, p.RawQuery, p.ForceQuery
+	} else {
+		// What does not parse is sent as it is.
+		u.Opaque = string(m.target)
+	}
+	return u
+}
+
+func (s *session) keepCookies(u *url.URL, a *answer) {
+	var cookies []*nethttp.Cookie
+	a.fields.each("Set-Cookie", func(line string) {
+		if c, err := nethttp.ParseSetCookie(line); err == nil {
+			cookies = append(cookies, c)
+		}
+	})
+	if len(cookies) > 0 {
+		s.jar.SetCookies(u, cookies)
+	}
+}
+
+// send sends one message and reads its answer. A request that a kept-alive
+// connection could not take is sent once more on a new one.
+func (a *attempt) send(ctx context.Context, m *message) error {
+	for again := false; ; again = true {
+		h, err := a.borrow(ctx)
+		if err != nil {
+			return err
+		}
+		l := loan{a: a, h: h}
+		fresh, err := l.connection(ctx, m.endpoint, again)
+		if err != nil {
+			l.end(false)
+			return err
+		}
+		var keep bool
+		if l.c.h2 != nil {
+			keep, err = a.roundTripH2(ctx, l.c, m)
+		} else {
+			m.close = l.c.left.Load() <= 0
+			keep, err = a.roundTripH1(l.c, m)
+		}
+		l.end(keep)
+		if err == nil || fresh || again || !mayRepeat(m, a.sc.fields, err) || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// mayRepeat is true when a request that failed with err on a kept-alive
+// connection can be sent again without risk of being done twice.
+func mayRepeat(m *message, fields []renderedField, err error) bool {
+	if unprocessed(err) {
+		return true
+	}
+	var broken unanswered
+	return errors.As(err, &broken) && repeatable(m, fields)
+}
+
+// repeatable is true for requests that do no harm when they are done twice.
+func repeatable(m *message, fields []renderedField) bool {
+	switch m.method {
+	case "GET", "HEAD", "OPTIONS":
+		return true
+	}
+	for _, f := range fields {
+		if f.name == "Idempotency-Key" || f.name == "X-Idempotency-Key" {
+			return true
+		}
+	}
+	return false
+}
+
+// borrow takes a holder: the session's own, or one of the shared ones, for
+// which it waits up to the timeout.
+func (a *attempt) borrow(ctx context.Context) (*holder, error) {
+	s := a.s
+	if s.g.shared == nil {
+		return &s.own, nil
+	}
+	select {
+	case h := <-s.g.shared.free:
+		return h, nil
+	default:
+	}
+	wait := a.timeout
+	if a.started {
+		wait = time.Until(a.deadline)
+	}
+	s.startTimer(wait)
+	defer s.timer.Stop()
+	select {
+	case h := <-s.g.shared.free:
+		return h, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-s.timer.C:
+		return nil, inStage(fmt.Sprintf("waiting for one of %d connections", s.g.config.Connections.Max), context.DeadlineExceeded)
+	}
+}
+
+// A loan is the use of a connection for one request.
+type loan struct {
+	a *attempt
+	h *holder // nil once given back
+	c *conn
+}
+
+// connection finds or makes the connection to an endpoint.
+func (l *loan) connection(ctx context.Context, e endpoint, fresh bool) (made bool, err error) {
+	g := l.a.s.g
+	c := l.h.find(e, time.Now())
+	if c != nil && fresh {
+		l.h.forget(c)
+		c = nil
+	}
+	if c == nil {
+		l.a.start()
+		dctx, cancel := context.WithDeadline(ctx, l.a.deadline)
+		c, err = g.dial(dctx, e, &l.a.stages)
+		cancel()
+		if err != nil {
+			return false, err
+		}
+		l.h.add(c)
+		made = true
+	}
+	c.users.Add(1)
+	c.left.Add(-1)
+	l.c = c
+	if c.h2 != nil {
+		l.giveBack()
+	}
+	return made, nil
+}
+
+// giveBack returns a shared holder.
+func (l *loan) giveBack() {
+	if l.h != nil && l.a.s.g.shared != nil {
+		l.a.s.g.shared.free <- l.h
+		l.h = nil
+	}
+}
+
+// end ends the loan; a connection that is not to be kept is given up.
+func (l *loan) end(keep bool) {
+	if l.c != nil {
+		if !keep && l.h != nil {
+			l.h.forget(l.c)
+		}
+		l.c.drop()
+	}
+	l.giveBack()
+}
+
+// judge looks at the last answer.
+func (a *attempt) judge(r *request, scope generators.Scope) error {
+	ans := &a.sc.answer
+	if !r.expect.statusOK(ans.status) {
+		return statusError(ans.status)
+	}
+	if err := r.expect.check(ans, scope, a.sc.tmp); err != nil {
+		return err
+	}
+	for i := range r.extracts {
+		e := &r.extracts[i]
+		value, ok := e.take(ans)
+		if !ok {
+			return checkFailed("nothing to extract for %s at %s", e.variable, e.source)
+		}
+		a.s.vars[e.variable] = value
+	}
+	return nil
+}

@@ -1,0 +1,124 @@
+package http
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	nethttp "net/http"
+	"net/http/cookiejar"
+	"net/netip"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/brunt-dev/brunt/generators"
+)
+
+// A generator makes sessions that all play one program.
+type generator struct {
+	config    Config
+	env       generators.Env
+	program   *program
+	keepAlive bool
+	maxBody   int64
+	tls       *tls.Config
+	h2        *nethttp.Transport
+	resolve   func(ctx context.Context, host string) ([]netip.Addr, error)
+	shared    *sharedConns // nil when each session has its own
+
+	continueWait time.Duration
+
+	dials, lookups atomic.Int64
+}
+
+func newGenerator(c Config, env generators.Env, p *program) (*generator, error) {
+	t, err := tlsConfig(c.TLS, c.Protocol)
+	if err != nil {
+		return nil, err
+	}
+	g := &generator{
+		config: c, env: env, program: p, tls: t, h2: newH2(),
+		keepAlive: c.Connections.KeepAlive == nil || *c.Connections.KeepAlive,
+		maxBody:   c.MaxBody, continueWait: continueWait,
+		resolve: func(ctx context.Context, host string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		},
+	}
+	if g.maxBody == 0 {
+		g.maxBody = defaultMaxBody
+	}
+	if n := c.Connections.Max; n > 0 {
+		g.shared = newSharedConns(n)
+	}
+	return g, nil
+}
+
+// Open makes a session. It connects when it is first used.
+func (g *generator) Open(ctx context.Context, id int) (generators.Session, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	s := &session{g: g, id: id}
+	if g.config.Cookies {
+		jar, err := cookiejar.New(nil)
+		if err != nil {
+			return nil, err
+		}
+		s.jar = jar
+	}
+	if g.shared != nil {
+		g.shared.join()
+	}
+	return s, nil
+}
+
+// sharedConns are the connections of connections.max: that many holders, lent
+// to one session at a time, the longest unused first. An HTTP/1.1 connection
+// is in use while its holder is lent; an HTTP/2 one takes any number of
+// requests, so its holder comes back as soon as it stands.
+type sharedConns struct {
+	free chan *holder
+
+	mu       sync.Mutex
+	sessions int
+	all      []*holder
+}
+
+func newSharedConns(n int) *sharedConns {
+	s := &sharedConns{free: make(chan *holder, n)}
+	for range n {
+		h := &holder{}
+		s.all = append(s.all, h)
+		s.free <- h
+	}
+	return s
+}
+
+func (s *sharedConns) join() {
+	s.mu.Lock()
+	s.sessions++
+	s.mu.Unlock()
+}
+
+// leave closes the connections when the last session goes.
+func (s *sharedConns) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sessions--; s.sessions > 0 {
+		return
+	}
+	// No session is left to hold any of them.
+	for _, h := range s.all {
+		h.close()
+	}
+}
+
+// cookieHeader is the Cookie field for a URL, "" for none.
+func cookieHeader(jar nethttp.CookieJar, u *url.URL) string {
+	r := nethttp.Request{Header: nethttp.Header{}}
+	for _, c := range jar.Cookies(u) {
+		r.AddCookie(c)
+	}
+	return r.Header.Get("Cookie")
+}

@@ -1,0 +1,78 @@
+package http
+
+import (
+	"net/netip"
+
+	"github.com/brunt-dev/brunt/generators"
+	"github.com/brunt-dev/brunt/generators/lane"
+)
+
+// Loop is the fast path, for loads of one request that never changes, over
+// HTTP/1.1 in the clear. Everything else needs a session's goroutine; why
+// says what does.
+func (g *generator) Loop() (loop generators.Loop, why string) {
+	c := g.config
+	if len(g.program.actions) != 1 || g.program.rotates || g.program.actions[0].request == nil {
+		return nil, "several steps"
+	}
+	r := g.program.actions[0].request
+	switch {
+	case !r.constant():
+		return nil, "a request that differs from arrival to arrival"
+	case r.link.fixed.tls:
+		return nil, "TLS"
+	case c.Protocol == "h2c":
+		return nil, "HTTP/2"
+	case c.Cookies, c.Compression, r.redirects > 0, len(r.extracts) > 0:
+		return nil, "cookies, compression, redirects or extraction"
+	case r.keepBody, len(r.expect.headers) > 0, r.expect.time != nil, r.expect.size != nil:
+		return nil, "checks of more than the status"
+	}
+	address, err := netip.ParseAddrPort(r.link.fixed.addr)
+	if err != nil {
+		return nil, "a host name, looked up for each connection"
+	}
+	if err := g.allow(r.link.fixed.addr); err != nil {
+		return nil, "an address outside the target" // a session says so for each arrival
+	}
+	var sc scratch
+	var m message
+	if err := sc.render(&m, r, c.Base, generators.Scope{}); err != nil {
+		return nil, err.Error()
+	}
+	rest, expects := sc.encode(&m, g.keepAlive)
+	if expects {
+		return nil, "a body sent on permission (Expect: 100-continue)"
+	}
+	config := lane.Config{
+		Addresses: []netip.AddrPort{address}, Request: append(sc.out, rest...),
+		Head: r.method == "HEAD", Retry: repeatable(&m, sc.fields),
+		Timeout: r.timeout, MaxBody: laneBody,
+		MaxConns: c.Connections.Max, MaxAge: c.Connections.MaxAge, MaxRequests: c.Connections.MaxRequests,
+		Accept: r.expect.statusOK,
+	}
+	if !g.keepAlive {
+		config.MaxRequests = 1
+	}
+	if loop = lane.Loop(config); loop == nil {
+		return nil, "not Linux"
+	}
+	return loop, ""
+}
+
+// laneBody bounds a body that is only counted; its end is bounded by the
+// timeout as well.
+const laneBody = 1 << 40
+
+// constant says that a request is the same for all arrivals.
+func (r *request) constant() bool {
+	if r.link.fixed == nil || r.link.template != nil || len(r.link.query) > 0 || !r.body.isConstant {
+		return false
+	}
+	for i := range r.headers {
+		if r.headers[i].template != nil {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,353 @@
+package lane
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/brunt-dev/brunt/generators"
+)
+
+// A conn is one connection: one session of the load.
+type conn struct {
+	prev, next *conn // in the list of connections in flight
+
+	fd         int32
+	slot       int32
+	generation int32 // tells events of this connection from those of the one before in its slot
+	parser     parser
+	connecting bool
+	retried    bool // the operation was sent once before, on a connection that was dead
+	busy       bool // carries an operation
+	idling     bool // in the lane's idle list
+	requests   int32
+	sent       int32 // bytes of the request handed to the socket
+	reads      int32 // of this operation's answer
+
+	opened              time.Duration
+	due, started        time.Duration
+	connected, answered time.Duration // 0: not in this operation
+	received            int64
+	partial             []byte // what came and could not be parsed yet
+}
+
+func errTimeout(d time.Duration) error { return fmt.Errorf("no whole answer within %s", d) }
+
+// dial opens a connection for an arrival.
+func (l *lane) dial(due, now time.Duration) {
+	to := l.Addresses[l.address%len(l.Addresses)]
+	l.address++
+	c, err := l.connect(to, now)
+	if err != nil {
+		l.run.Stats.Sent.Add(1)
+		l.op = generators.LoopOp{Due: due, Started: now, Ended: l.now(), Class: classify(err), Err: fmt.Errorf("connect to %s: %w", to, err)}
+		l.run.Record(&l.op)
+		return
+	}
+	l.enter(c, due, now)
+	l.run.Stats.Sent.Add(1)
+	if !c.connecting {
+		l.send(c)
+	}
+}
+
+// connect makes a connection and starts its handshake.
+func (l *lane) connect(to netip.AddrPort, now time.Duration) (*conn, error) {
+	family := unix.AF_INET6
+	var address unix.Sockaddr = &unix.SockaddrInet6{Addr: to.Addr().As16(), Port: int(to.Port())}
+	if to.Addr().Unmap().Is4() {
+		family = unix.AF_INET
+		address = &unix.SockaddrInet4{Addr: to.Addr().Unmap().As4(), Port: int(to.Port())}
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
+		return nil, errors.Join(err, unix.Close(fd))
+	}
+	c := &conn{fd: int32(fd), opened: now}
+	err = unix.Connect(fd, address)
+	if c.connecting = errors.Is(err, unix.EINPROGRESS); err != nil && !c.connecting {
+		return nil, errors.Join(err, unix.Close(fd))
+	}
+	if n := len(l.freeSlot); n > 0 {
+		c.slot = l.freeSlot[n-1]
+		l.freeSlot = l.freeSlot[:n-1]
+	} else {
+		c.slot = int32(len(l.conns))
+		l.conns = append(l.conns, nil)
+	}
+	l.generations++
+	c.generation = l.generations
+	// Edge-triggered, registered once for all a connection will ever wait for.
+	event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | epollET, Fd: c.slot, Pad: c.generation}
+	if err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
+		l.freeSlot = append(l.freeSlot, c.slot)
+		return nil, errors.Join(err, unix.Close(fd))
+	}
+	l.conns[c.slot] = c
+	l.open++
+	l.run.Stats.Sessions.Add(1)
+	return c, nil
+}
+
+// epollET is unix.EPOLLET in the type of an event's mask.
+const epollET = 1 << 31
+
+// begin starts an operation on a connection that is ready for one.
+func (l *lane) begin(c *conn, due, now time.Duration) {
+	l.enter(c, due, now)
+	l.run.Stats.Sent.Add(1)
+	l.send(c)
+}
+
+// enter makes c carry an operation.
+func (l *lane) enter(c *conn, due, now time.Duration) {
+	c.due, c.started, c.connected, c.answered = due, now, 0, 0
+	c.sent, c.reads, c.received, c.retried, c.busy = 0, 0, 0, false, true
+	c.parser.begin(l.Head)
+	l.flight.push(c)
+	l.flightN++
+	l.run.Stats.InFlight.Add(1)
+}
+
+// leave takes the operation off c.
+func (l *lane) leave(c *conn) {
+	c.busy = false
+	l.flight.remove(c)
+	l.flightN--
+	l.run.Stats.InFlight.Add(-1)
+}
+
+// send hands the socket what it takes of the request.
+func (l *lane) send(c *conn) {
+	rest := l.Request[c.sent:]
+	n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(c.fd), uintptr(unsafe.Pointer(unsafe.SliceData(rest))), uintptr(len(rest)), unix.MSG_NOSIGNAL, 0, 0)
+	switch errno {
+	case 0:
+		c.sent += int32(n)
+	case unix.EAGAIN, unix.EINTR: // goes on when the socket has room
+	default:
+		// Why it broke is told by reading: a reset may follow an answer.
+		l.receive(c)
+	}
+}
+
+// ready deals with what epoll said of c.
+func (l *lane) ready(c *conn, events uint32) {
+	if c.connecting {
+		if events&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) == 0 {
+			return
+		}
+		errno, err := unix.GetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_ERROR)
+		if err == nil && errno != 0 {
+			err = unix.Errno(errno)
+		}
+		now := l.now()
+		if err != nil {
+			l.fail(c, now, classify(err), fmt.Errorf("connect: %w", err))
+			return
+		}
+		c.connecting = false
+		c.connected = now - c.started
+		l.send(c)
+		return
+	}
+	if c.busy && int(c.sent) < len(l.Request) && events&unix.EPOLLOUT != 0 {
+		l.send(c)
+	}
+	if events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 && l.conns[c.slot] == c {
+		l.receive(c)
+	}
+}
+
+// receive reads until the socket is empty or the operation has ended.
+func (l *lane) receive(c *conn) {
+	for {
+		kept := copy(l.buffer, c.partial)
+		room := l.buffer[kept:]
+		n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(c.fd), uintptr(unsafe.Pointer(unsafe.SliceData(room))), uintptr(len(room)))
+		switch {
+		case errno == unix.EAGAIN:
+			return
+		case errno == unix.EINTR:
+			continue
+		case errno != 0:
+			l.broken(c, errno)
+			return
+		case !c.busy:
+			// An answer that nobody asked for, or the target closing a
+			// kept-alive connection: either way it is of no more use.
+			l.discard(c)
+			return
+		case n == 0:
+			if err := c.parser.eof(); err != nil {
+				l.broken(c, err)
+				return
+			}
+			l.finish(c, false)
+			return
+		}
+		if c.reads++; c.reads == 1 {
+			c.answered = l.now()
+		}
+		c.received += int64(n)
+		data := l.buffer[:kept+int(n)]
+		used, err := c.parser.feed(data)
+		if err == nil && c.parser.body > l.MaxBody {
+			err = fmt.Errorf("body over %d bytes", l.MaxBody)
+		}
+		if err != nil {
+			l.fail(c, l.now(), generators.Protocol, err)
+			return
+		}
+		if c.parser.done() {
+			l.finish(c, used == len(data))
+			return
+		}
+		c.partial = append(c.partial[:0], data[used:]...)
+		if int(n) < len(room) {
+			return // emptied; the next edge tells of more
+		}
+	}
+}
+
+// finish ends an operation whose answer came whole. Without keep the
+// connection is out of step, or its end was the answer's.
+func (l *lane) finish(c *conn, keep bool) {
+	now := c.answered
+	if c.reads > 1 {
+		now = l.now()
+	}
+	class, status := generators.OK, int(c.parser.status)
+	var err error
+	if !l.Accept(status) {
+		class, err = generators.Status, statusError(status)
+	}
+	l.record(c, now, class, status, err)
+	c.partial = c.partial[:0]
+	c.requests++
+	keep = keep && !c.parser.close && int(c.sent) == len(l.Request) &&
+		(l.MaxRequests == 0 || int(c.requests) < l.MaxRequests) &&
+		(l.MaxAge == 0 || now-c.opened < l.MaxAge)
+	if !keep {
+		l.discard(c)
+	}
+	l.next(c, keep, now)
+}
+
+// A statusError is a status that the load does not accept.
+type statusError int
+
+func (e statusError) Error() string { return fmt.Sprintf("status %d", int(e)) }
+
+// broken deals with a connection that ended before its answer did.
+func (l *lane) broken(c *conn, err error) {
+	if !c.busy {
+		l.discard(c)
+		return
+	}
+	if l.Retry && c.requests > 0 && c.received == 0 && !c.retried && l.resend(c) {
+		return
+	}
+	if errors.Is(err, ErrCut) && c.received == 0 {
+		err = errors.New("connection closed before any answer")
+	}
+	l.fail(c, l.now(), classify(err), err)
+}
+
+// resend plays the operation of a kept-alive connection that turned out to be
+// dead on a new one, once, its clock running on: what net/http does.
+func (l *lane) resend(c *conn) bool {
+	fresh, err := l.connect(l.Addresses[l.address%len(l.Addresses)], l.now())
+	if err != nil {
+		return false
+	}
+	l.leave(c)
+	l.discard(c)
+	l.enter(fresh, c.due, c.started)
+	fresh.retried = true
+	if !fresh.connecting {
+		l.send(fresh)
+	}
+	return true
+}
+
+// fail ends an operation badly, and its connection with it.
+func (l *lane) fail(c *conn, now time.Duration, class generators.Class, err error) {
+	l.record(c, now, class, 0, err)
+	l.discard(c)
+	l.next(c, false, now)
+}
+
+// record reports the operation that c carries and takes it off.
+func (l *lane) record(c *conn, now time.Duration, class generators.Class, status int, err error) {
+	l.op = generators.LoopOp{
+		Due: c.due, Started: c.started, Ended: now,
+		Class: class, Status: status, Err: err,
+		BytesOut: int64(c.sent), BytesIn: c.received, Connect: c.connected,
+	}
+	if c.answered > 0 {
+		l.op.FirstByte = c.answered - c.started
+	}
+	l.leave(c)
+	l.run.Record(&l.op)
+}
+
+// next starts what is to follow an operation that ended: the oldest arrival
+// waiting. In the closed model the user's next one joins the queue first, but
+// for a user who never got a connection: it tries again with the next look at
+// the plan, or the lane would do nothing else.
+func (l *lane) next(c *conn, keep bool, now time.Duration) {
+	if l.closed && l.playing() < l.users && (keep || c.requests > 0) {
+		l.offer(now)
+	}
+	due, more := l.takeWaiting()
+	if more && !l.closed {
+		now = l.now()
+	}
+	switch {
+	case more && keep:
+		l.begin(c, due, now)
+	case more:
+		l.dial(due, now)
+	case keep:
+		c.idling = true
+		l.idle = append(l.idle, c)
+	}
+}
+
+// discard closes a connection that carries no operation.
+func (l *lane) discard(c *conn) {
+	if c.idling {
+		l.idle = slices.DeleteFunc(l.idle, func(other *conn) bool { return other == c })
+	}
+	_ = unix.Close(int(c.fd)) // frees the descriptor whatever it returns
+	l.conns[c.slot] = nil
+	l.freeSlot = append(l.freeSlot, c.slot)
+	l.open--
+	l.run.Stats.Sessions.Add(-1)
+}
+
+// classify sorts what the kernel or the parser said.
+func classify(err error) generators.Class {
+	switch {
+	case errors.Is(err, unix.ECONNREFUSED):
+		return generators.Refused
+	case errors.Is(err, unix.ECONNRESET), errors.Is(err, unix.EPIPE), errors.Is(err, ErrCut):
+		return generators.Reset
+	case errors.Is(err, unix.ETIMEDOUT):
+		return generators.Timeout
+	case errors.Is(err, unix.EADDRNOTAVAIL), errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE), errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.ENOMEM):
+		return generators.Local
+	case errors.Is(err, unix.EHOSTUNREACH), errors.Is(err, unix.ENETUNREACH):
+		return generators.Connect
+	}
+	return generators.Reset
+}

@@ -1,0 +1,24 @@
+// Package lane is the fast path for HTTP/1.1 in the clear: one thread, one
+// epoll loop, raw non-blocking sockets, request bytes rendered once and no
+// hand-off between the moment an arrival falls due and its first byte on the
+// wire. Package http takes it for loads that need no more than that.
+package lane
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Config is one request and how its connections are kept.
+type Config struct {
+	Addresses   []netip.AddrPort // taken in turn by new connections; at least one
+	Request     []byte           // the whole request as it goes over the wire
+	Head        bool             // the request is a HEAD
+	Retry       bool             // the request may be sent again when a kept-alive connection turns out to be dead
+	Timeout     time.Duration    // from started to ended
+	MaxConns    int              // connections at the most; 0: as many as the run allows
+	MaxAge      time.Duration    // a connection older than this takes no more requests; 0: any age
+	MaxRequests int              // a connection takes so many requests; 0: any number
+	MaxBody     int64            // bytes of body read before the answer is refused
+	Accept      func(status int) bool
+}

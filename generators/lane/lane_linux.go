@@ -1,0 +1,270 @@
+package lane
+
+import (
+	"fmt"
+	"runtime"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/brunt-dev/brunt/generators"
+)
+
+const (
+	readBuffer = 64 << 10
+	maxEvents  = 256
+	// nap bounds one sleep in the kernel, so that Stop is noticed in time.
+	nap = 20 * time.Millisecond
+	// burst is how many overdue arrivals go out before answers are looked at.
+	burst = 16
+	// usersEvery is how often the number of users follows the plan.
+	usersEvery = 20 * time.Millisecond
+)
+
+// Loop returns a loop that plays c.
+func Loop(c Config) generators.Loop {
+	return func(r generators.LoopRun) error { return play(c, r) }
+}
+
+// A lane is one loop at work. Everything in it belongs to its thread.
+type lane struct {
+	Config
+	run generators.LoopRun
+
+	epoll  int
+	events [maxEvents]unix.EpollEvent
+	buffer []byte
+
+	conns    []*conn // by slot
+	freeSlot []int32
+	idle     []*conn // kept alive with nothing to do, the most recently used last
+	open     int
+	flight   list // connections with an operation, by when it started
+	waiting  []time.Duration
+	head     int // of waiting
+	address  int
+	op       generators.LoopOp
+
+	closed      bool // the closed model: an ended operation starts the next
+	users       int  // how many there should be
+	flightN     int
+	generations int32
+	adjustAt    time.Duration
+}
+
+func play(c Config, r generators.LoopRun) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	// The kernel may wake a thread up to its timer slack late, 50 µs unless told otherwise.
+	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0); err == nil {
+		defer func() { _ = unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0) }() // 0: back to the default
+	}
+	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return fmt.Errorf("create epoll: %w", err)
+	}
+	defer unix.Close(epoll)
+	l := &lane{Config: c, run: r, epoll: epoll, buffer: make([]byte, readBuffer), closed: r.Arrivals == nil}
+	defer l.closeAll()
+	if l.closed {
+		l.playUsers()
+	} else {
+		l.playArrivals()
+	}
+	l.drain()
+	return nil
+}
+
+func (l *lane) now() time.Duration { return time.Since(l.run.Origin) }
+
+// playArrivals is the open model: arrivals go out when they fall due, whatever
+// the target does.
+func (l *lane) playArrivals() {
+	behind := 0
+	for due := range l.run.Arrivals {
+		now := l.now()
+		if now >= due {
+			if behind++; behind%burst == 0 {
+				l.poll(now, 0)
+				now = l.now()
+			}
+		}
+		for now < due {
+			behind = 0
+			if l.run.Stop.Load() {
+				return
+			}
+			l.poll(now, due-now)
+			now = l.now()
+		}
+		if l.run.Stop.Load() {
+			return
+		}
+		l.run.Stats.Lag(now - due)
+		l.run.Stats.Offered.Add(1)
+		l.arrive(due, now)
+	}
+}
+
+// playUsers is the closed model: every user sends when its last answer came.
+func (l *lane) playUsers() {
+	for {
+		now := l.now()
+		if now >= l.run.End || l.run.Stop.Load() {
+			l.users = 0
+			return
+		}
+		if now >= l.adjustAt {
+			l.adjustAt = now + usersEvery
+			l.users = l.run.Users(now)
+			for missing := l.users - l.playing(); missing > 0; missing-- {
+				l.run.Stats.Offered.Add(1)
+				l.arrive(now, now)
+			}
+		}
+		l.poll(now, l.adjustAt-now)
+	}
+}
+
+// drain awaits what is in flight and what is waiting, each within its bound.
+func (l *lane) drain() {
+	for l.flightN > 0 || l.head < len(l.waiting) {
+		now := l.now()
+		if l.run.Hurry.Load() {
+			l.cancel(now)
+			return
+		}
+		if l.run.Stop.Load() {
+			l.abandon()
+		}
+		l.poll(now, nap)
+	}
+}
+
+// arrive gives an arrival to a connection, or puts it in the queue.
+func (l *lane) arrive(due, now time.Duration) {
+	if n := len(l.idle); n > 0 {
+		c := l.idle[n-1]
+		l.idle = l.idle[:n-1]
+		c.idling = false
+		l.begin(c, due, now)
+		return
+	}
+	if l.open < l.maxConns() {
+		l.dial(due, now)
+		return
+	}
+	l.waiting = append(l.waiting, due)
+	l.run.Stats.Waiting.Add(1)
+}
+
+// offer puts a user's next arrival in the queue.
+func (l *lane) offer(due time.Duration) {
+	l.run.Stats.Offered.Add(1)
+	l.waiting = append(l.waiting, due)
+	l.run.Stats.Waiting.Add(1)
+}
+
+// playing is how many users have an arrival under way.
+func (l *lane) playing() int { return l.flightN + len(l.waiting) - l.head }
+
+func (l *lane) maxConns() int {
+	if l.MaxConns > 0 {
+		return min(l.MaxConns, l.run.MaxSessions)
+	}
+	return l.run.MaxSessions
+}
+
+// takeWaiting returns the oldest arrival in the queue.
+func (l *lane) takeWaiting() (due time.Duration, ok bool) {
+	if l.head == len(l.waiting) {
+		return 0, false
+	}
+	due = l.waiting[l.head]
+	l.head++
+	if l.head == len(l.waiting) {
+		l.waiting, l.head = l.waiting[:0], 0
+	} else if l.head > 4096 && l.head > len(l.waiting)/2 {
+		l.waiting = l.waiting[:copy(l.waiting, l.waiting[l.head:])]
+		l.head = 0
+	}
+	l.run.Stats.Waiting.Add(-1)
+	return due, true
+}
+
+// poll sleeps until something happens on a connection, for d at the most, and
+// deals with it; then with what ran out of time.
+func (l *lane) poll(now, d time.Duration) {
+	d = min(d, nap)
+	if l.flight.first != nil {
+		d = min(d, l.flight.first.started+l.Timeout-now)
+	}
+	n := l.wait(max(d, 0))
+	for i := range n {
+		e := &l.events[i]
+		if c := l.conns[e.Fd]; c != nil && c.generation == e.Pad {
+			l.ready(c, e.Events)
+		}
+	}
+	l.expire()
+}
+
+// wait is epoll_pwait2, whose timeout has nanoseconds. Without a timeout the
+// call cannot block, and the runtime need not be told of it.
+func (l *lane) wait(d time.Duration) int {
+	var n uintptr
+	var errno unix.Errno
+	timeout := unix.NsecToTimespec(int64(d))
+	args := [3]uintptr{uintptr(l.epoll), uintptr(unsafe.Pointer(&l.events[0])), maxEvents}
+	if d == 0 {
+		n, _, errno = unix.RawSyscall6(unix.SYS_EPOLL_PWAIT2, args[0], args[1], args[2], uintptr(unsafe.Pointer(&timeout)), 0, 0)
+	} else {
+		n, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT2, args[0], args[1], args[2], uintptr(unsafe.Pointer(&timeout)), 0, 0)
+	}
+	if errno != 0 {
+		return 0 // EINTR: the caller looks at the clock and comes back
+	}
+	return int(n)
+}
+
+// expire ends what ran out of time: operations, and arrivals in the queue.
+func (l *lane) expire() {
+	if l.flight.first == nil && l.head == len(l.waiting) {
+		return
+	}
+	now := l.now()
+	for c := l.flight.first; c != nil && now >= c.started+l.Timeout; c = l.flight.first {
+		l.fail(c, now, generators.Timeout, errTimeout(l.Timeout))
+	}
+	for l.head < len(l.waiting) && now-l.waiting[l.head] > l.run.Patience {
+		due, _ := l.takeWaiting()
+		l.op = generators.LoopOp{Due: due, Started: -1, Ended: now, Class: generators.Dropped}
+		l.run.Record(&l.op)
+	}
+}
+
+// abandon gives up the arrivals in the queue; they count as canceled.
+func (l *lane) abandon() {
+	for due, ok := l.takeWaiting(); ok; due, ok = l.takeWaiting() {
+		l.op = generators.LoopOp{Due: due, Started: -1, Ended: due, Class: generators.Canceled}
+		l.run.Record(&l.op)
+	}
+}
+
+// cancel cuts short what is in flight.
+func (l *lane) cancel(now time.Duration) {
+	l.abandon()
+	l.users = 0
+	for l.flight.first != nil {
+		l.fail(l.flight.first, now, generators.Canceled, nil)
+	}
+}
+
+func (l *lane) closeAll() {
+	for _, c := range l.conns {
+		if c != nil {
+			l.discard(c)
+		}
+	}
+}
