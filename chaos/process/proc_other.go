@@ -1,0 +1,20 @@
+//go:build !linux
+
+package process
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// errSystem answers everything that needs Linux's /proc.
+var errSystem = fmt.Errorf("process faults need Linux: %w", errors.ErrUnsupported)
+
+func identify(int) (identity, error)           { return identity{}, errSystem }
+func (identity) look() (condition, error)      { return "", errSystem }
+func (identity) startedAt() (time.Time, error) { return time.Time{}, errSystem }
+func protected(identity) error                 { return errSystem }
+func bootID() (string, error)                  { return "", errSystem }
+func sameBoot(string) bool                     { return true }
+func listeners(int) (pids []int, err error)    { return nil, errSystem }

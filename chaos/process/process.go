@@ -1,0 +1,295 @@
+// Package process breaks processes on this machine: kill and terminate, which
+// are one-shots, and pause, which undo resumes. It finds its target by a name
+// within the stack, a pid, a pid file or a listening port.
+//
+// A process is its pid, its start time and the boot it lives in, never the pid
+// alone: a pid that the kernel has handed to another process is not touched.
+// Signals go through a pidfd where the kernel has them, checked after it was
+// opened, so that nothing can slip in between the check and the signal. Verify
+// reads /proc, another path than the signal's.
+//
+// It works on Linux. Elsewhere Prepare refuses, so that nothing is broken that
+// could not be proven mended.
+package process
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/brunt-dev/brunt/chaos"
+)
+
+// Kind is the name of this kind in scenarios and receipts.
+const Kind = "process"
+
+// Config is one fault on processes: exactly one of its actions.
+type Config struct {
+	Kill      *Target `yaml:"kill" doc:"End the process at once with SIGKILL; it stays dead." example:"shop-2"`
+	Terminate *Target `yaml:"terminate" doc:"Ask the process to end with SIGTERM; it stays dead." example:"{ port: 8080 }"`
+	Pause     *Target `yaml:"pause" doc:"Freeze the process with SIGSTOP; the undo lets it run again." example:"shop-1"`
+}
+
+// A Target says which process is meant, in exactly one way.
+type Target struct {
+	Name    string `yaml:"name" scalar:"true" doc:"A process of the stack, by its name." example:"shop-2"`
+	Pid     int    `yaml:"pid" doc:"A process id." min:"2"`
+	PidFile string `yaml:"pid_file" doc:"A file that holds the process id." example:"/run/app.pid"`
+	Port    int    `yaml:"port" doc:"The process that listens on this TCP port on loopback or on all addresses." min:"1" max:"65535"`
+	Pick    string `yaml:"pick" doc:"Which one, where several processes share the port; without it that is refused." enum:"oldest,newest,all"`
+}
+
+// Validate reports what no process can be found by, or more than one way to
+// find it.
+func (c Config) Validate(report func(field, message, hint string)) {
+	const hint = "say kill, terminate or pause, and which process: `kill: shop-2` or `pause: { port: 8080 }`"
+	actions := c.actions()
+	if len(actions) != 1 {
+		report("", fmt.Sprintf("exactly one of kill, terminate and pause is needed, and there are %d", len(actions)), hint)
+		return
+	}
+	for name, target := range actions {
+		if target.ways() != 1 {
+			report(name, fmt.Sprintf("exactly one of name, pid, pid_file and port is needed, and there are %d", target.ways()), hint)
+		}
+		if target.Pick != "" && target.Port == 0 {
+			report(name+".pick", "pick chooses among the processes that share a port, and no port is given", "remove pick")
+		}
+	}
+}
+
+// actions are those set, by name.
+func (c Config) actions() map[string]*Target {
+	actions := map[string]*Target{"kill": c.Kill, "terminate": c.Terminate, "pause": c.Pause}
+	maps.DeleteFunc(actions, func(_ string, target *Target) bool { return target == nil })
+	return actions
+}
+
+// only returns the one action set; Validate or New has made sure of it.
+func (c Config) only() (action string, target *Target) {
+	for action, target = range c.actions() {
+		break
+	}
+	return action, target
+}
+
+// ways counts the ways in which the target is named.
+func (t Target) ways() int {
+	ways := 0
+	for _, set := range []bool{t.Name != "", t.Pid != 0, t.PidFile != "", t.Port != 0} {
+		if set {
+			ways++
+		}
+	}
+	return ways
+}
+
+func (t Target) String() string {
+	switch {
+	case t.Name != "":
+		return t.Name
+	case t.Pid != 0:
+		return "process " + strconv.Itoa(t.Pid)
+	case t.PidFile != "":
+		return "the process of " + t.PidFile
+	default:
+		return "the process on port " + strconv.Itoa(t.Port)
+	}
+}
+
+// What says what the fault does: "kill shop-2".
+func What(c Config) string {
+	action, target := c.only()
+	if target == nil {
+		return "nothing"
+	}
+	return action + " " + target.String()
+}
+
+// OneShot is true for kill and terminate.
+func OneShot(c Config) bool {
+	action, _ := c.only()
+	return action != "" && action != "pause"
+}
+
+// New makes the fault; it touches nothing. A name is checked against the
+// stack's processes where those are known already.
+func New(c Config, env chaos.Env) (chaos.Fault, error) {
+	var problem error
+	c.Validate(func(field, message, _ string) {
+		problem = errors.Join(problem, errors.New(strings.TrimPrefix(field+": ", ": ")+message))
+	})
+	if problem != nil {
+		return nil, fmt.Errorf("make fault %s: %w", env.Fault, problem)
+	}
+	action, target := c.only()
+	if target.Name != "" && env.Processes != nil {
+		if _, ok := env.Processes[target.Name]; !ok {
+			return nil, fmt.Errorf("make fault %s: %w", env.Fault, unknownName(target.Name, env.Processes))
+		}
+	}
+	return &fault{name: env.Fault, action: action, target: *target, processes: env.Processes}, nil
+}
+
+// Mend makes a fault that undoes and verifies from receipts alone.
+func Mend() chaos.Fault { return &fault{} }
+
+func unknownName(name string, processes map[string]string) error {
+	if len(processes) == 0 {
+		return fmt.Errorf("no process is called %s: the target has no stack", name)
+	}
+	return fmt.Errorf("no process of the stack is called %s; there are %s", name, strings.Join(slices.Sorted(maps.Keys(processes)), ", "))
+}
+
+// signals by action.
+var signals = map[string]syscall.Signal{
+	"kill":      syscall.SIGKILL,
+	"terminate": syscall.SIGTERM,
+	"pause":     stopSignal,
+}
+
+// data is what the receipts of this kind hold.
+type data struct {
+	Action    string     `json:"action"`
+	Boot      string     `json:"boot"` // the boot in which the processes live
+	Processes []identity `json:"processes"`
+}
+
+// fault is one fault on processes; made by Mend it has receipts only.
+type fault struct {
+	name      string
+	action    string
+	target    Target
+	processes map[string]string
+}
+
+// Prepare finds the processes and refuses what must not be touched. It sends
+// nothing but signal 0, which asks whether a signal would be allowed.
+func (f *fault) Prepare(context.Context) (chaos.Receipt, error) {
+	if f.action == "" {
+		return chaos.Receipt{}, errors.New("prepare process fault: it has no configuration")
+	}
+	boot, err := bootID()
+	if err != nil {
+		return chaos.Receipt{}, fmt.Errorf("prepare %s: %w", f.name, err)
+	}
+	found, err := f.target.resolve(f.processes)
+	if err != nil {
+		return chaos.Receipt{}, fmt.Errorf("find %s: %w", f.target, err)
+	}
+	targets := make([]string, len(found))
+	for i, id := range found {
+		if err := f.allowed(id); err != nil {
+			return chaos.Receipt{}, fmt.Errorf("prepare %s: %w", f.name, err)
+		}
+		targets[i] = id.String()
+	}
+	return chaos.NewReceipt(f.name, Kind, targets, f.action != "pause", data{Action: f.action, Boot: boot, Processes: found})
+}
+
+// allowed refuses a process that must not or cannot be broken.
+func (f *fault) allowed(id identity) error {
+	if err := protected(id); err != nil {
+		return err
+	}
+	if err := id.signal(0); err != nil {
+		if errors.Is(err, syscall.EPERM) {
+			return fmt.Errorf("signal %s: %w: it belongs to another user; root or CAP_KILL is needed", id, err)
+		}
+		return err
+	}
+	if f.action != "pause" {
+		return nil
+	}
+	switch now, err := id.look(); {
+	case err != nil:
+		return err
+	case now != running:
+		return &chaos.ConflictError{Target: id.String(), Want: "a running process", Found: "one that is " + string(now) + " already"}
+	}
+	return nil
+}
+
+// Inject signals every process of the receipt. A process that has gone since
+// Prepare is an error: nothing was killed there.
+func (f *fault) Inject(ctx context.Context, receipt chaos.Receipt) error {
+	d, err := read(receipt)
+	if err != nil {
+		return err
+	}
+	signal, ok := signals[d.Action]
+	if !ok {
+		return fmt.Errorf("inject %s: no action is called %q", receipt.Fault, d.Action)
+	}
+	for _, id := range d.Processes {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("%s %s: %w", d.Action, id, err)
+		}
+		if err := id.signal(signal); err != nil {
+			return fmt.Errorf("%s %s: %w", d.Action, id, err)
+		}
+	}
+	return nil
+}
+
+// Undo lets paused processes run again. One that has gone since has nothing to
+// be undone; so has a one-shot.
+func (f *fault) Undo(_ context.Context, receipt chaos.Receipt) error {
+	d, err := read(receipt)
+	if err != nil || d.Action != "pause" || !sameBoot(d.Boot) {
+		return err
+	}
+	var errs []error
+	for _, id := range d.Processes {
+		if err := id.signal(continueSignal); err != nil && !errors.Is(err, errGone) {
+			errs = append(errs, fmt.Errorf("resume %s: %w", id, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Verify reads the states of the receipt's processes. A pause is active while
+// any of them is stopped. A kill is active, its effect seen, once all of them
+// are gone, and stays so.
+func (f *fault) Verify(_ context.Context, receipt chaos.Receipt) (chaos.State, error) {
+	d, err := read(receipt)
+	if err != nil {
+		return "", err
+	}
+	here := sameBoot(d.Boot)
+	count := map[condition]int{}
+	for _, id := range d.Processes {
+		now := gone
+		if here {
+			if now, err = id.look(); err != nil {
+				return "", fmt.Errorf("look at %s: %w", id, err)
+			}
+		}
+		count[now]++
+	}
+	switch {
+	case d.Action != "pause" && count[gone] == len(d.Processes), d.Action == "pause" && count[stopped] > 0:
+		return chaos.Active, nil
+	case d.Action == "pause" && count[halting] > 0:
+		return "", errors.New("look at paused processes: some threads are stopped and some are not")
+	default:
+		return chaos.Gone, nil
+	}
+}
+
+func read(receipt chaos.Receipt) (data, error) {
+	var d data
+	if err := json.Unmarshal(receipt.Data, &d); err != nil {
+		return data{}, fmt.Errorf("read receipt %s: %w", receipt.ID, err)
+	}
+	if len(d.Processes) == 0 {
+		return data{}, fmt.Errorf("read receipt %s: it names no process", receipt.ID)
+	}
+	return d, nil
+}

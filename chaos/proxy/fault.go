@@ -1,0 +1,202 @@
+package proxy
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/brunt-dev/brunt/chaos"
+)
+
+// data is what the receipts of this kind hold.
+type data struct {
+	Control Control       `json:"control"`
+	Toxics  []Toxic       `json:"toxics"`
+	TTL     time.Duration `json:"ttl_ns"`
+}
+
+// fault is one fault on one proxy; made by Mend it has receipts only.
+type fault struct {
+	name    string
+	proxy   string
+	control string // path of the control file
+	toxics  []Toxic
+	ttl     time.Duration
+}
+
+// Prepare asks the proxy what is set on it and refuses what another fault
+// holds already.
+func (f *fault) Prepare(ctx context.Context) (chaos.Receipt, error) {
+	if f.control == "" {
+		return chaos.Receipt{}, fmt.Errorf("prepare %s: no proxy is called %q", f.name, f.proxy)
+	}
+	control, err := ReadControl(f.control)
+	if err != nil {
+		return chaos.Receipt{}, fmt.Errorf("prepare %s: %w", f.name, err)
+	}
+	state, err := control.State(ctx)
+	if err != nil {
+		return chaos.Receipt{}, fmt.Errorf("prepare %s: %w", f.name, err)
+	}
+	if state.Orphan {
+		return chaos.Receipt{}, fmt.Errorf("prepare %s: proxy %s: %w", f.name, f.proxy, errOrphan)
+	}
+	for _, set := range state.Toxics {
+		if slices.ContainsFunc(f.toxics, func(t Toxic) bool { return t.name() == set.Name }) {
+			return chaos.Receipt{}, &chaos.ConflictError{
+				Target: "proxy " + f.proxy, Want: "no " + set.Name, Found: "one that belongs to " + set.Owner,
+			}
+		}
+	}
+	target := fmt.Sprintf("proxy %s (%s to %s)", f.proxy, control.Listen, control.Upstream)
+	return chaos.NewReceipt(f.name, Kind, []string{target}, false, data{Control: control, Toxics: f.toxics, TTL: f.ttl})
+}
+
+// Inject sets the toxics, all of them or none, owned by the receipt.
+func (f *fault) Inject(ctx context.Context, receipt chaos.Receipt) error {
+	d, err := read(receipt)
+	if err != nil {
+		return err
+	}
+	_, err = d.Control.inject(ctx, receipt.ID, injection{Toxics: d.Toxics, TTL: d.TTL})
+	var no *refusedError
+	if errors.As(err, &no) && no.status == http.StatusConflict {
+		return &chaos.ConflictError{Target: "proxy " + d.Control.Name, Want: "it free for " + receipt.Fault, Found: no.reason}
+	}
+	if err != nil {
+		return fmt.Errorf("inject %s: %w", receipt.Fault, err)
+	}
+	return nil
+}
+
+// Undo takes away the receipt's own toxics. A proxy that has ended took them
+// with it.
+func (f *fault) Undo(ctx context.Context, receipt chaos.Receipt) error {
+	d, err := read(receipt)
+	if err != nil {
+		return err
+	}
+	if _, err := d.Control.drop(ctx, receipt.ID); err != nil && !errors.Is(err, errNoProxy) {
+		return fmt.Errorf("undo %s: %w", receipt.Fault, err)
+	}
+	return nil
+}
+
+// Verify says Active when the proxy's counters show that traffic was harmed as
+// it should be, and ErrNoEvidence when the toxics are set but nothing has met
+// them yet. It says Gone when the proxy has none of the receipt's toxics and,
+// where that can be tried, a connection opened through it behaves as one
+// opened directly.
+func (f *fault) Verify(ctx context.Context, receipt chaos.Receipt) (chaos.State, error) {
+	d, err := read(receipt)
+	if err != nil {
+		return "", err
+	}
+	state, err := d.Control.State(ctx)
+	if errors.Is(err, errNoProxy) {
+		return chaos.Gone, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	ours := owned(state, receipt.ID)
+	if len(ours) == 0 {
+		if len(state.Toxics) == 0 {
+			err = clean(ctx, d)
+		}
+		if err != nil {
+			return "", fmt.Errorf("look at proxy %s: %w", d.Control.Name, err)
+		}
+		return chaos.Gone, nil
+	}
+	if slices.ContainsFunc(ours, ActiveToxic.effective) {
+		return chaos.Active, nil
+	}
+	return "", fmt.Errorf("%w: the toxics are set on proxy %s, but %s", chaos.ErrNoEvidence, d.Control.Name, why(ours))
+}
+
+// Measure says what the toxics have done so far.
+func (f *fault) Measure(ctx context.Context, receipt chaos.Receipt) (string, error) {
+	d, err := read(receipt)
+	if err != nil {
+		return "", err
+	}
+	state, err := d.Control.State(ctx)
+	if err != nil {
+		return "", err
+	}
+	ours := owned(state, receipt.ID)
+	if len(ours) == 0 {
+		return "", fmt.Errorf("measure %s: it is not set any more", receipt.Fault)
+	}
+	parts := make([]string, len(ours))
+	for i, t := range ours {
+		parts[i] = t.measured()
+	}
+	return strings.Join(parts, "; "), nil
+}
+
+func owned(state State, owner string) []ActiveToxic {
+	return slices.DeleteFunc(state.Toxics, func(t ActiveToxic) bool { return t.Owner != owner })
+}
+
+// effective says whether real traffic was harmed as the toxic means to.
+func (t ActiveToxic) effective() bool {
+	c := t.Counters
+	switch t.Type {
+	case latencyType:
+		return c.Pieces > 0 && c.DelayMean >= t.Delay-t.Jitter
+	case bandwidthType:
+		return c.Pieces > 0 && c.DelayMean > 0
+	case slowCloseType:
+		return c.Ends > 0 && c.EndMean >= t.Delay-t.Jitter
+	case blackholeType:
+		return c.Held > 0
+	case resetType:
+		return c.Cut > 0
+	default:
+		return false
+	}
+}
+
+// measured is what the toxic has done, in words.
+func (t ActiveToxic) measured() string {
+	c := t.Counters
+	round := func(d time.Duration) time.Duration { return d.Round(10 * time.Microsecond) }
+	switch t.Type {
+	case resetType:
+		return fmt.Sprintf("%s: cut %d connections", t.Name, c.Cut)
+	case blackholeType:
+		return fmt.Sprintf("%s: held %d bytes", t.Name, c.Held)
+	case slowCloseType:
+		return fmt.Sprintf("%s: %d streams ended %s late on average", t.Name, c.Ends, round(c.EndMean))
+	default:
+		return fmt.Sprintf("%s: %d pieces (%d bytes) left %s late on average, %s at most", t.Name, c.Pieces, c.Bytes, round(c.DelayMean), round(c.DelayMax))
+	}
+}
+
+// why says what is missing as evidence.
+func why(ours []ActiveToxic) string {
+	for _, t := range ours {
+		if t.Counters.Pieces > 0 || t.Counters.Ends > 0 {
+			return "what passed was not harmed as it should be: " + t.measured()
+		}
+	}
+	return "nothing has passed through it since"
+}
+
+func read(receipt chaos.Receipt) (data, error) {
+	var d data
+	if err := json.Unmarshal(receipt.Data, &d); err != nil {
+		return data{}, fmt.Errorf("read receipt %s: %w", receipt.ID, err)
+	}
+	if d.Control.Address == "" || len(d.Toxics) == 0 {
+		return data{}, fmt.Errorf("read receipt %s: it names no proxy or no toxic", receipt.ID)
+	}
+	return d, nil
+}
