@@ -40,7 +40,7 @@ type LoadPlan struct {
 	MaxInFlight int           `json:"max_in_flight"`
 	Patience    time.Duration `json:"patience_ns"`
 	Timeout     time.Duration `json:"timeout_ns"`
-	Path        string        `json:"path,omitempty"` // how it was sent: "goroutines" or "lane"
+	Path        string        `json:"path,omitempty"` // how it was sent: "lane", or "goroutines" and why not the lane
 	Segments    []Segment     `json:"segments"`
 }
 

@@ -1,0 +1,432 @@
+package reports
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/brunt-dev/brunt/reports/journal"
+	"github.com/brunt-dev/brunt/reports/objective"
+)
+
+// What makes a second one in which the generator, and not the target, may have
+// decided what was measured. Arrivals dropped because every session was busy
+// are not among them: the target was slow, and they count as failed.
+const (
+	// minLag is the dispatch lag (p99 of the second) below which it is never
+	// held against the generator. A dispatcher in good health is late by tens
+	// of microseconds; 5 ms is what a busy but sound kernel does to it, and
+	// less than a person or an objective can tell. Above it, lag counts from a
+	// tenth of the tightest latency limit, since less cannot decide whether
+	// that limit held, and from maxLag in any case, where arrivals come in
+	// bunches that nobody planned.
+	minLag   = 5 * time.Millisecond
+	lagShare = 0.10
+	maxLag   = 100 * time.Millisecond
+
+	// maxCPU is the share of its cores that brunt may use. Work that is ready
+	// then finds no core and waits, for a time that grows without bound as the
+	// share nears one (the queue of an M/M/1 at 95 % is twenty times its
+	// service). A tenth of a second idle in two is as close as a second's
+	// average can come to that.
+	maxCPU = 0.95
+
+	// maxPause is the longest stop of the world by the garbage collector that
+	// passes. Go's own aim is far below a millisecond; 20 ms is a fault in the
+	// generator, and every operation in flight is seen that much late.
+	maxPause = 20 * time.Millisecond
+
+	// maxFiles is the share of the limit on open files. Past it the next
+	// connections fail on our own side, and the target would be blamed.
+	maxFiles = 0.95
+
+	// maxStrained is the share of strained seconds that passes, of the judged
+	// time and of the window of a finding. A p99 is decided by one operation
+	// in a hundred, so strain in no more than one second in a hundred is too
+	// little to have decided one by itself.
+	maxStrained = 0.01
+
+	// maxHiccups is the share of seconds up to which late dispatch may be a
+	// hiccup. A p99 over the limit says that one arrival in a hundred of that
+	// second was late, which in a longer window is far fewer than one in a
+	// hundred, and then it decided nothing. Whether it did, the operations
+	// themselves show: their wait holds all of the dispatcher's lag. Past a
+	// tenth of the time nobody would call it a hiccup, and no wait excuses it.
+	maxHiccups = 0.10
+
+	// maxUnoffered is the share of an open load's planned arrivals that may be
+	// missing at the end of a run that completed. The schedule is fixed, so
+	// there is no good reason for more than one, which falls due at the very
+	// end; one in a thousand is what a merged journal can lose at its seams.
+	maxUnoffered = 0.001
+
+	// localClass is the error class for failures on brunt's own side: ports,
+	// files, a host that is not in the target.
+	localClass = "local"
+)
+
+// Trust is how the generator itself was, and whether its measurements count.
+type Trust struct {
+	Bottleneck bool     `json:"bottleneck"`       // it may have decided what was measured
+	Hiccup     bool     `json:"hiccup"`           // it was strained for a moment that decided nothing
+	Unwatched  bool     `json:"unwatched"`        // nothing says how it was
+	Problems   []string `json:"problems"`         // what was wrong, a sentence each
+	Judged     int64    `json:"judged_seconds"`   // seconds of judged time that its health is known of
+	Strained   int64    `json:"strained_seconds"` // those of them in which it was strained
+	Worst      Worst    `json:"worst"`
+	Limits     Limits   `json:"limits"`
+
+	Loads map[string]Delivery `json:"loads"`
+
+	strain map[time.Duration]strain // by the start of the second
+}
+
+// Worst are the worst values of any judged second.
+type Worst struct {
+	DispatchLag   time.Duration `json:"dispatch_lag_p99_ns"`
+	DispatchLagAt time.Duration `json:"dispatch_lag_at_ns"`
+	CPU           float64       `json:"cpu_ratio"` // of its cores
+	Cores         int           `json:"cores"`
+	MachineCPU    float64       `json:"machine_cpu_cores"` // used by everything on the machine
+	Steal         float64       `json:"steal_cores"`       // taken by the hypervisor
+	GCPause       time.Duration `json:"gc_pause_ns"`
+	SchedLatency  time.Duration `json:"sched_latency_p99_ns"`
+	Files         int           `json:"files"`
+	FileLimit     int           `json:"file_limit"`
+	Goroutines    int           `json:"goroutines"`
+	RSS           int64         `json:"rss_bytes"`
+	LocalErrors   int64         `json:"local_errors"` // in all
+}
+
+// Limits are what a second was held against.
+type Limits struct {
+	DispatchLag time.Duration `json:"dispatch_lag_p99_ns"`
+	CPU         float64       `json:"cpu_ratio"`
+	GCPause     time.Duration `json:"gc_pause_ns"`
+	Files       float64       `json:"files_ratio"`
+	Strained    float64       `json:"strained_ratio"`
+	Hiccups     float64       `json:"hiccups_ratio"`
+}
+
+// A Delivery is how much of a load came to be.
+type Delivery struct {
+	Planned   int64    `json:"planned,omitempty"` // arrivals in the schedule of an open model
+	Offered   int64    `json:"offered"`
+	Sent      int64    `json:"sent"`
+	SentRatio *float64 `json:"sent_ratio,omitempty"` // sent / offered
+}
+
+// strain is what was wrong with the generator in one second, or in several.
+type strain struct {
+	seconds int64
+	delay   time.Duration // by how much it can have made things look later
+	beyond  bool          // there is more to it than arrivals dispatched late
+	deep    bool          // there is more to it than delay can tell
+}
+
+// watchGenerator looks at the generator's health over the judged time.
+func watchGenerator(j *journal.Journal, spans []span, r *Report) Trust {
+	t := Trust{Problems: []string{}, Loads: make(map[string]Delivery), strain: make(map[time.Duration]strain)}
+	t.Limits = Limits{DispatchLag: lagLimit(r.Objectives), CPU: maxCPU, GCPause: maxPause, Files: maxFiles, Strained: maxStrained, Hiccups: maxHiccups}
+	var lag, cpu, pause, files, local episode
+	seen := make(map[time.Duration]bool)
+	for _, e := range j.Events() {
+		at := secondOf(e.At)
+		if !judged(spans, at) || at >= r.Run.Ended {
+			continue
+		}
+		switch {
+		case e.Kind == journal.LoadSecond && e.Load != nil && e.Load.Failed[localClass] > 0:
+			t.Worst.LocalErrors += e.Load.Failed[localClass]
+			local.add(at, 0)
+			t.add(at, strain{beyond: true, deep: true})
+		case e.Kind == journal.HealthSecond && e.Health != nil:
+			h := e.Health
+			seen[at] = true
+			t.worst(h, at)
+			if h.DispatchLag > t.Limits.DispatchLag {
+				lag.add(at, float64(h.DispatchLag))
+				t.add(at, strain{delay: h.DispatchLag})
+			}
+			if h.GCPause > maxPause {
+				pause.add(at, float64(h.GCPause))
+				t.add(at, strain{delay: h.GCPause, beyond: true})
+			}
+			if h.Cores > 0 && h.CPU >= maxCPU*float64(h.Cores) {
+				cpu.add(at, h.CPU/float64(h.Cores))
+				t.add(at, strain{beyond: true, deep: true})
+			}
+			if h.FileLimit > 0 && float64(h.Files) >= maxFiles*float64(h.FileLimit) {
+				files.add(at, float64(h.Files))
+				t.add(at, strain{beyond: true, deep: true})
+			}
+		}
+	}
+	t.Judged, t.Strained = int64(len(seen)), int64(len(t.strain))
+	if s := t.over(0, forever); s.tooMuch(float64(t.Judged)) {
+		t.Hiccup = s.hiccup(float64(t.Judged)) && r.waitedLittle(t.Limits.DispatchLag)
+		t.Bottleneck = !t.Hiccup
+	}
+	t.Unwatched = t.Judged == 0 && r.Run.Judged >= time.Second
+
+	say := func(format string, args ...any) {
+		t.Problems = append(t.Problems, sentence(fmt.Sprintf(format, args...)))
+	}
+	if t.Unwatched {
+		say("nothing is recorded of the generator's own health, so nothing says that it was not the bottleneck")
+	}
+	if lag.n > 0 {
+		excuse := ""
+		if t.Hiccup {
+			excuse = fmt.Sprintf("; a hiccup: fewer than one operation in a hundred waited for more than %s", duration(t.Limits.DispatchLag))
+		}
+		say("arrivals were dispatched up to %s late (p99 of a second), more than the %s allowed, %s%s", duration(time.Duration(lag.worst)), duration(t.Limits.DispatchLag), lag.when(), excuse)
+	}
+	if cpu.n > 0 {
+		say("brunt used up to %s of its cores, more than the %s allowed, %s", percent(cpu.worst), percent(maxCPU), cpu.when())
+	}
+	if pause.n > 0 {
+		say("garbage collection stopped brunt for up to %s, more than the %s allowed, %s", duration(time.Duration(pause.worst)), duration(maxPause), pause.when())
+	}
+	if files.n > 0 {
+		say("brunt had up to %s files open of the %s it may have, more than the %s allowed, %s", count(int64(files.worst)), count(int64(t.Worst.FileLimit)), percent(maxFiles), files.when())
+	}
+	if local.n > 0 {
+		say("%s failed on brunt's own side (class local) %s", plural(t.Worst.LocalErrors, "operation"), local.when())
+	}
+	t.deliver(r, say)
+	return t
+}
+
+// deliver compares what was offered with the plan.
+func (t *Trust) deliver(r *Report, say func(string, ...any)) {
+	for _, name := range r.loads {
+		l := r.Loads[name]
+		t.Loads[name] = Delivery{Planned: l.Planned, Offered: l.Offered, Sent: l.Sent, SentRatio: ratio(l.Sent, l.Offered)}
+		missing := l.Planned - l.Offered
+		if r.Run.State == completed && l.Model == "open" && missing > 1 && float64(missing) > maxUnoffered*float64(l.Planned) {
+			t.Bottleneck = true
+			say("of the %s of %s that were planned only %s were offered", plural(l.Planned, "arrival"), name, count(l.Offered))
+		}
+	}
+}
+
+func (t *Trust) add(at time.Duration, s strain) {
+	old := t.strain[at]
+	t.strain[at] = strain{seconds: 1, delay: old.delay + s.delay, beyond: old.beyond || s.beyond, deep: old.deep || s.deep}
+}
+
+func (t *Trust) worst(h *journal.Health, at time.Duration) {
+	w := &t.Worst
+	if h.DispatchLag > w.DispatchLag {
+		w.DispatchLag, w.DispatchLagAt = h.DispatchLag, at
+	}
+	if h.Cores > 0 {
+		w.CPU = max(w.CPU, roundTo(h.CPU/float64(h.Cores), 4))
+	}
+	if h.FileLimit > 0 && int64(h.Files)*int64(max(w.FileLimit, 1)) >= int64(w.Files)*int64(h.FileLimit) {
+		w.Files, w.FileLimit = h.Files, h.FileLimit
+	}
+	w.Cores = max(w.Cores, h.Cores)
+	w.MachineCPU = max(w.MachineCPU, roundTo(h.MachineCPU, 3))
+	w.Steal = max(w.Steal, roundTo(h.Steal, 3))
+	w.GCPause = max(w.GCPause, h.GCPause)
+	w.SchedLatency = max(w.SchedLatency, h.SchedLatency)
+	w.Goroutines = max(w.Goroutines, h.Goroutines)
+	w.RSS = max(w.RSS, h.RSS)
+}
+
+// over sums up the strain in a window; the delay is the longest.
+func (t *Trust) over(from, to time.Duration) (sum strain) {
+	for at, s := range t.strain {
+		if at < to && at+time.Second > from {
+			sum.seconds++
+			sum.delay = max(sum.delay, s.delay)
+			sum.beyond = sum.beyond || s.beyond
+			sum.deep = sum.deep || s.deep
+		}
+	}
+	return sum
+}
+
+// tooMuch reports whether the strain is more than passes in a window of that
+// many seconds.
+func (s strain) tooMuch(window float64) bool {
+	return s.seconds > 0 && float64(s.seconds) > maxStrained*window
+}
+
+// hiccup reports whether the strain may have decided nothing, if waits agree.
+func (s strain) hiccup(window float64) bool {
+	return !s.beyond && float64(s.seconds) <= maxHiccups*window
+}
+
+// waitedLittle reports whether no load's operations waited for longer than the
+// limit, but for one in a hundred.
+func (r *Report) waitedLittle(limit time.Duration) bool {
+	for _, l := range r.Loads {
+		if l.Wait != nil && l.Wait.P99 > limit {
+			return false
+		}
+	}
+	return true
+}
+
+// An episode is the seconds in which one thing was wrong.
+type episode struct {
+	n           int64
+	first, last time.Duration
+	worst       float64
+}
+
+func (e *episode) add(at time.Duration, v float64) {
+	if e.n == 0 {
+		e.first = at
+	}
+	e.n++
+	e.last = max(e.last, at)
+	e.worst = max(e.worst, v)
+}
+
+func (e *episode) when() string {
+	if e.n == 1 {
+		return "in the second from " + moment(e.first)
+	}
+	return fmt.Sprintf("in %d seconds between %s and %s", e.n, moment(e.first), moment(e.last+time.Second))
+}
+
+func judged(spans []span, at time.Duration) bool {
+	for _, s := range spans {
+		if s.overlaps(at, at+time.Second) {
+			return true
+		}
+	}
+	return false
+}
+
+// lagLimit is the dispatch lag that counts as strain for what is judged.
+func lagLimit(objectives []Objective) time.Duration {
+	limit := time.Duration(0)
+	for _, o := range objectives {
+		if l, ok := latencyLimit(o.Finding); ok {
+			if share := time.Duration(lagShare * float64(l)); limit == 0 || share < limit {
+				limit = share
+			}
+		}
+	}
+	return min(max(limit, minLag), maxLag)
+}
+
+// latencyLimit is the upper limit of a finding about a load's latency; false
+// for every other finding.
+func latencyLimit(f objective.Finding) (time.Duration, bool) {
+	if !aboutLatency(f) {
+		return 0, false
+	}
+	text := strings.TrimLeft(f.Limit, "<>=! ")
+	if _, high, ok := strings.Cut(text, ".."); ok {
+		text = high
+	}
+	d, err := time.ParseDuration(text)
+	return d, err == nil
+}
+
+// aboutLatency reports whether a finding is about the latency of a load, which
+// is what a strained generator distorts.
+func aboutLatency(f objective.Finding) bool {
+	if f.Unit != "ns" {
+		return false
+	}
+	o, err := objective.Compile(f.Source)
+	if err != nil {
+		return false
+	}
+	load, _, _ := o.Metric()
+	return load != ""
+}
+
+// distrust makes findings unknown that the generator's strain may have
+// decided: those about latency where it was strained in more than a hundredth
+// of the window, and failures of errors that were mostly its own.
+//
+// Two things are let stand. A hiccup of the dispatcher that the waits of the
+// operations show to have decided nothing; and a failure that is one even
+// without all the delay that the generator can have added.
+func (r *Report) distrust(j *journal.Journal) {
+	for i := range r.Objectives {
+		o := &r.Objectives[i]
+		doubt, note := r.doubt(j, o)
+		if note != "" {
+			o.Warnings = append(o.Warnings, sentence(note))
+		}
+		if doubt != "" {
+			o.Before, o.State, o.Reason = o.State, objective.Unknown, sentence(doubt)
+		}
+	}
+}
+
+// doubt says why a finding is not to be trusted, or what is to be noted of one
+// that is.
+func (r *Report) doubt(j *journal.Journal, o *Objective) (doubt, note string) {
+	if o.State == objective.Unknown {
+		return "", ""
+	}
+	if !aboutLatency(o.Finding) {
+		return r.doubtErrors(j, o), ""
+	}
+	s := r.Trust.over(o.From, o.To)
+	window := max((o.To - o.From).Seconds(), 1)
+	if !s.tooMuch(window) {
+		return "", ""
+	}
+	strained := plural(s.seconds, "second")
+	if s.hiccup(window) && waited(j, o.Finding) <= r.Trust.Limits.DispatchLag {
+		return "", fmt.Sprintf("the generator was late in %s of the window, but operations waited too little for it to matter", strained)
+	}
+	limit, ok := latencyLimit(o.Finding)
+	if o.State == objective.Fail && ok && !s.deep && time.Duration(o.Value)-s.delay > limit {
+		return "", fmt.Sprintf("the generator was strained in %s of the window, but the delay it can have added (%s) does not explain the failure", strained, duration(s.delay))
+	}
+	return fmt.Sprintf("the generator was strained in %s of the window from %s, so what was measured (%s) says nothing about the target",
+		strained, between(o.From, o.To), o.Observed), ""
+}
+
+// waited is how long operations waited to be sent in the window of a finding
+// about latency, by the finding's own statistic.
+func waited(j *journal.Journal, f objective.Finding) time.Duration {
+	o, err := objective.Compile(f.Source)
+	if err != nil {
+		return forever
+	}
+	load, step, measure := o.Metric()
+	s := span{f.From, f.To}.seconds()
+	w := j.Window(load, step, s.from, s.to)
+	var d time.Duration
+	if q, ok := o.Percentile(); ok {
+		d, _ = w.Quantile(journal.Wait, journal.All, q)
+	} else if strings.HasSuffix(measure, "mean") {
+		d, _ = w.Mean(journal.Wait, journal.All)
+	} else {
+		d, _ = w.Max(journal.Wait, journal.All)
+	}
+	return d
+}
+
+// doubtErrors says why a failure is not the target's: half of the failed
+// operations or more failed on brunt's own side.
+func (r *Report) doubtErrors(j *journal.Journal, o *Objective) string {
+	compiled, err := objective.Compile(o.Source)
+	if err != nil || o.State != objective.Fail {
+		return ""
+	}
+	load, step, measure := compiled.Metric()
+	if load == "" || measure != "errors" {
+		return ""
+	}
+	s := span{o.From, o.To}.seconds()
+	w := j.Window(load, step, s.from, s.to)
+	if own, all := w.Class(localClass), w.Failed(); own > 0 && 2*own >= all {
+		return fmt.Sprintf("%s of %s failed on brunt's own side (class %s), so %s says nothing about the target",
+			count(own), plural(all, "failed operation"), localClass, o.Observed)
+	}
+	return ""
+}

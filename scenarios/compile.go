@@ -1,0 +1,237 @@
+package scenarios
+
+import (
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/brunt-dev/brunt/chaos"
+	"github.com/brunt-dev/brunt/generators"
+	"github.com/brunt-dev/brunt/reports/journal"
+	"github.com/brunt-dev/brunt/scenarios/decode"
+	"github.com/brunt-dev/brunt/scenarios/probes"
+)
+
+// CompileEnv is what runs already when a scenario is compiled.
+type CompileEnv struct {
+	Processes map[string]string // the stack's processes: name to pid file
+	Proxies   map[string]string // the proxies: name to control file
+}
+
+// Compile fixes every offset and makes every kind. vars are the variables of
+// the running stack; nil compiles with examples of them, good for looking at
+// but not for playing. The same goes for env. Nothing is touched and nothing
+// is sent. The error is a decode.Problems.
+func (s *Scenario) Compile(vars map[string]string, env CompileEnv) (*Plan, error) {
+	l := load(s.File, s.Source, s.kinds, s.options, vars, s.spec.tables)
+	var plan *Plan
+	if l.problems().Err() == nil {
+		plan = l.compile(env)
+	}
+	if err := l.problems().Err(); err != nil {
+		return nil, err
+	}
+	return plan, nil
+}
+
+// ProxyEndpoints are the proxies to start, by name, with the variables of the
+// running stack resolved. The error is a decode.Problems.
+func (s *Scenario) ProxyEndpoints(vars map[string]string) (map[string]ProxySpec, error) {
+	l := load(s.File, s.Source, s.kinds, s.options, vars, s.spec.tables)
+	if err := l.problems().Err(); err != nil {
+		return nil, err
+	}
+	return l.proxySpecs(), nil
+}
+
+// check makes every kind once, with stand-ins for what does not run yet, for
+// the mistakes that only a kind can find.
+func (l *loader) check() {
+	if len(l.d.Problems().Errors()) > 0 {
+		return // they would be found through what is reported already
+	}
+	l.compile(CompileEnv{})
+}
+
+// defaultReports are the formats written when a scenario does not say.
+func defaultReports() []string { return []string{"html", "junit", "json", "markdown"} }
+
+func (l *loader) compile(env CompileEnv) *Plan {
+	if env.Processes == nil && l.stack != nil {
+		env.Processes = map[string]string{}
+		for _, name := range l.stack.Processes {
+			env.Processes[name] = name + ".pid"
+		}
+	}
+	if env.Proxies == nil && len(l.proxies) > 0 {
+		env.Proxies = map[string]string{}
+		for _, p := range l.proxies {
+			env.Proxies[p.name] = p.name + ".json"
+		}
+	}
+	guard := l.guard
+	plan := &Plan{Allow: guard.Allow, MaxTargets: l.top.Safety.MaxTargets, Reports: l.top.Report}
+	if len(plan.Reports) == 0 {
+		plan.Reports = defaultReports()
+	}
+	feeds := map[string]*generators.Feed{}
+	for name, f := range l.feeds {
+		feeds[name] = f.feed
+	}
+	for _, spec := range l.loads {
+		plan.Loads = append(plan.Loads, l.compileLoad(spec, plan, feeds))
+	}
+	for _, spec := range l.faults {
+		f, err := spec.kind.New(spec.config, chaos.Env{Fault: spec.name, For: spec.options.For, Seed: l.seed("fault", spec.name),
+			Processes: env.Processes, Proxies: env.Proxies})
+		if err != nil {
+			l.d.Report(spec.key, decode.CodeBadValue, "fault "+spec.name+": "+err.Error(), "")
+		}
+		plan.Faults = append(plan.Faults, Fault{Name: spec.name, Kind: spec.kind.Name, At: spec.plan.At, For: spec.plan.For, OneShot: spec.oneShot, Fault: f})
+	}
+	for _, spec := range l.probes {
+		p, err := spec.kind.New(spec.config, probes.Env{Name: spec.name, Allow: plan.Allow})
+		if err != nil {
+			l.d.Report(keyOr(spec.node), decode.CodeBadValue, "probe "+spec.name+": "+err.Error(), "")
+		}
+		plan.Probes = append(plan.Probes, Probe{Name: spec.name, Probe: p})
+	}
+	for _, e := range l.expect {
+		if e.abort {
+			plan.MustHold = append(plan.MustHold, e.objective)
+		}
+	}
+	for _, e := range l.aborts {
+		plan.AbortOn = append(plan.AbortOn, e.objective)
+	}
+	plan.Info = l.info(plan)
+	return plan
+}
+
+func (l *loader) compileLoad(spec *loadSpec, plan *Plan, feeds map[string]*generators.Feed) Load {
+	out := Load{
+		Name: spec.name, Kind: spec.kind.Name, Steps: spec.steps, Pieces: spec.pieces, Seed: l.seed("load", spec.name),
+		MaxInFlight: l.inFlight(spec), Patience: spec.options.Patience,
+	}
+	used := map[string]*generators.Feed{}
+	for name := range spec.feeds {
+		used[name] = feeds[name]
+	}
+	var err error
+	out.Generator, err = spec.kind.New(spec.config, generators.Env{Load: spec.name, Seed: l.seed("generator", spec.name), Allow: plan.Allow, Feeds: used})
+	if err != nil {
+		l.d.Report(spec.key, decode.CodeBadValue, "load "+spec.name+": "+err.Error(), "")
+	}
+	out.Path = "goroutines"
+	if looper, ok := out.Generator.(generators.Looper); ok {
+		var why string
+		if out.Loop, why = looper.Loop(); out.Loop != nil {
+			out.Path = "lane"
+		} else {
+			out.Path += " (" + why + ")"
+		}
+	}
+	if spec.users {
+		out.Users = spec.pieces
+		return out
+	}
+	if out.Schedule, err = generators.NewSchedule(spec.pieces); err != nil {
+		l.d.Report(spec.key, codeShape, "load "+spec.name+": "+err.Error(), "")
+	}
+	return out
+}
+
+// seed derives a seed of its own for a part of the run, so that adding one
+// part changes nothing about the others.
+func (l *loader) seed(role, name string) uint64 {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%d/%s/%s", l.top.Seed, role, name) // never fails
+	return h.Sum64()
+}
+
+// mostArrivals is where counting stops to be exact in the journal.
+const mostArrivals = 1 << 53
+
+// info is the plan in plain data. No value of the environment is in it.
+func (l *loader) info(plan *Plan) journal.Plan {
+	redactor := l.redactor()
+	hide := func(text string) string { return l.unresolve(redactor.redact(text)) }
+	info := journal.Plan{
+		Version: journal.PlanVersion, Name: hide(l.top.Name), Description: hide(strings.TrimSpace(l.top.Description)), File: l.file,
+		Seed: l.top.Seed, Duration: l.end(), Target: l.targetList(),
+	}
+	for _, p := range l.phases {
+		info.Phases = append(info.Phases, p.plan)
+	}
+	for i, spec := range l.loads {
+		info.Loads = append(info.Loads, loadPlan(spec, plan.Loads[i]))
+	}
+	for _, spec := range l.faults {
+		f := spec.plan
+		f.What = hide(f.What)
+		info.Faults = append(info.Faults, f)
+	}
+	for _, spec := range l.probes {
+		info.Probes = append(info.Probes, journal.ProbePlan{
+			Name: spec.name, Kind: spec.kind.Name, Unit: spec.kind.Unit(spec.config), What: hide(spec.kind.What(spec.config))})
+	}
+	for _, e := range l.expect {
+		info.Objectives = append(info.Objectives, journal.ObjectivePlan{Source: e.objective.Source(), Phase: phaseName(e.phase), Line: e.node.Line(), Abort: e.abort})
+	}
+	for _, e := range l.aborts {
+		info.Aborts = append(info.Aborts, e.objective.Source())
+	}
+	for _, w := range l.problems().Warnings() {
+		text := fmt.Sprintf("line %d: %s", w.Line, w.Message)
+		if w.Hint != "" {
+			text += " (" + w.Hint + ")"
+		}
+		info.Warnings = append(info.Warnings, text)
+	}
+	return info
+}
+
+func phaseName(p *phaseSpec) string {
+	if p == nil {
+		return ""
+	}
+	return p.Name
+}
+
+// targetList is what may be loaded and broken, for people.
+func (l *loader) targetList() []string {
+	var out []string
+	if l.stack != nil {
+		out = append(out, "stack "+l.stack.Name)
+	}
+	for _, p := range l.guard.patterns {
+		if !p.implied && !slices.Contains(out, p.text) {
+			out = append(out, p.text)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(l.proxySpecs())) {
+		out = append(out, "proxy "+name)
+	}
+	return out
+}
+
+func loadPlan(spec *loadSpec, made Load) journal.LoadPlan {
+	p := journal.LoadPlan{
+		Name: spec.name, Kind: spec.kind.Name, Model: "open", Steps: spec.steps,
+		MaxInFlight: made.MaxInFlight, Patience: made.Patience, Timeout: timeoutOf(spec.config), Path: made.Path,
+	}
+	if spec.users {
+		p.Model = "closed"
+	} else if n := generators.Expected(spec.pieces); n < mostArrivals {
+		p.Arrivals = int64(math.Round(n))
+	} else {
+		p.Arrivals = -1
+	}
+	for i, piece := range spec.pieces {
+		p.Segments = append(p.Segments, journal.Segment{Start: piece.Start, End: piece.End, From: piece.From, To: piece.To, Arrivals: spec.shapes[i]})
+	}
+	return p
+}

@@ -1,0 +1,136 @@
+package engine
+
+import (
+	"math"
+	"os"
+	"runtime"
+	"runtime/metrics"
+	"sync"
+	"time"
+
+	"github.com/brunt-dev/brunt/reports/journal"
+)
+
+// A lagMeter keeps how late arrivals were dispatched since it was last read,
+// in buckets that grow by a quarter. One dispatcher adds, the ticker reads.
+type lagMeter struct {
+	mu      sync.Mutex
+	buckets [128]int64
+	count   int64
+}
+
+const lagGrowth = 1.25
+
+func (m *lagMeter) add(lag time.Duration) {
+	i := 0
+	if lag > time.Microsecond {
+		i = min(int(math.Log(float64(lag)/float64(time.Microsecond))/math.Log(lagGrowth))+1, len(m.buckets)-1)
+	}
+	m.mu.Lock()
+	m.buckets[i]++
+	m.count++
+	m.mu.Unlock()
+}
+
+// take adds the buckets to sum and empties them.
+func (m *lagMeter) take(sum *lagMeter) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i, n := range m.buckets {
+		sum.buckets[i] += n
+	}
+	sum.count += m.count
+	m.buckets, m.count = [128]int64{}, 0
+}
+
+// p99 is the upper bound of the bucket that holds the 99th percentile.
+func (m *lagMeter) p99() time.Duration {
+	rank := int64(math.Ceil(float64(m.count) * 0.99))
+	seen := int64(0)
+	for i, n := range m.buckets {
+		if seen += n; n > 0 && seen >= rank {
+			return time.Duration(float64(time.Microsecond) * math.Pow(lagGrowth, float64(i)))
+		}
+	}
+	return 0
+}
+
+// A healthWatch reads how brunt itself is doing. Its method is called from
+// one goroutine.
+type healthWatch struct {
+	system  systemWatch
+	last    time.Time
+	samples []metrics.Sample
+	sched   []uint64 // the runtime's cumulative histograms at the last look
+	pauses  []uint64
+}
+
+func newHealthWatch() *healthWatch {
+	h := &healthWatch{samples: []metrics.Sample{
+		{Name: "/sched/latencies:seconds"},
+		{Name: "/sched/pauses/total/gc:seconds"},
+	}}
+	h.second(&lagMeter{})
+	return h
+}
+
+// second returns what happened since the last call.
+func (h *healthWatch) second(lag *lagMeter) *journal.Health {
+	now := time.Now()
+	elapsed := now.Sub(h.last)
+	h.last = now
+
+	metrics.Read(h.samples)
+	sched := h.samples[0].Value.Float64Histogram()
+	pauses := h.samples[1].Value.Float64Histogram()
+	health := &journal.Health{
+		Cores:        runtime.GOMAXPROCS(0),
+		SchedLatency: quantileSince(sched, h.sched, 0.99),
+		GCPause:      quantileSince(pauses, h.pauses, 1),
+		DispatchLag:  lag.p99(),
+		Goroutines:   runtime.NumGoroutine(),
+	}
+	h.sched = append(h.sched[:0], sched.Counts...)
+	h.pauses = append(h.pauses[:0], pauses.Counts...)
+	h.system.read(health, elapsed)
+	return health
+}
+
+// quantileSince is the upper bound of the bucket that holds quantile q of what
+// the histogram gained since before; 0 when it gained nothing.
+func quantileSince(h *metrics.Float64Histogram, before []uint64, q float64) time.Duration {
+	gained := func(i int) uint64 {
+		if i < len(before) {
+			return h.Counts[i] - before[i]
+		}
+		return h.Counts[i]
+	}
+	total := uint64(0)
+	for i := range h.Counts {
+		total += gained(i)
+	}
+	if total == 0 {
+		return 0
+	}
+	rank := uint64(math.Ceil(float64(total) * q))
+	seen := uint64(0)
+	for i := range h.Counts {
+		if seen += gained(i); seen >= rank {
+			bound := h.Buckets[i+1]
+			if math.IsInf(bound, 1) {
+				bound = h.Buckets[i]
+			}
+			return time.Duration(bound * float64(time.Second))
+		}
+	}
+	return 0
+}
+
+// openFiles counts the process's file descriptors; -1 where that is not known.
+func openFiles() int {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return -1
+	}
+	return len(entries)
+}

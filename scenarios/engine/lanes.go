@@ -1,0 +1,161 @@
+package engine
+
+import (
+	"context"
+	"iter"
+	"math/rand/v2"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/brunt-dev/brunt/generators"
+	"github.com/brunt-dev/brunt/reports/journal"
+)
+
+const (
+	// rateALane is the rate from which a load gets another lane. One lane
+	// holds more; two that are half idle wake more precisely.
+	rateALane = 40_000
+	// usersALane is the same in the closed model.
+	usersALane = 256
+)
+
+// A laneLoad plays a load on the fast path: loops that need no goroutine a
+// session. Worker i of n takes every n-th arrival.
+type laneLoad struct {
+	*load
+	stop, hurry atomic.Bool
+	stats       []*generators.LoopStats
+}
+
+// startLanes starts the loops. They end by themselves when the plan does;
+// cancelling ctx cuts short what is in flight.
+func startLanes(ctx context.Context, l *load) *laneLoad {
+	p := &laneLoad{load: l}
+	stopWatching := context.AfterFunc(ctx, func() { p.hurry.Store(true) })
+	n := l.lanes()
+	left := atomic.Int64{}
+	left.Store(int64(n))
+	for i := range n {
+		stats := &generators.LoopStats{Lag: l.lag.add}
+		p.stats = append(p.stats, stats)
+		run := generators.LoopRun{
+			Origin: l.origin, Patience: l.plan.Patience,
+			MaxSessions: share(l.plan.MaxInFlight, i, n),
+			Stop:        &p.stop, Hurry: &p.hurry, Stats: stats,
+			Record: func(op *generators.LoopOp) { l.recordLoop(i, op) },
+		}
+		if l.plan.Schedule != nil {
+			rng := rand.New(rand.NewPCG(l.plan.Seed, scheduleStream))
+			run.Arrivals = everyNth(l.plan.Schedule.Arrivals(rng), i, n)
+		} else {
+			run.End = l.plan.Users[len(l.plan.Users)-1].End
+			run.Users = func(at time.Duration) int {
+				return share(int(generators.At(l.plan.Users, at)+0.5), i, n)
+			}
+		}
+		l.sessions.Go(func() {
+			if err := l.plan.Loop(run); err != nil {
+				l.samples.add(l.plan.Name, "", string(generators.Local), err)
+			}
+			if left.Add(-1) == 0 {
+				stopWatching()
+			}
+		})
+	}
+	return p
+}
+
+// lanes is how many loops the load is split over.
+func (l *load) lanes() int {
+	peak := 0.0
+	for _, piece := range l.plan.Pieces {
+		peak = max(peak, piece.From, piece.To)
+		if piece.Sine != nil {
+			peak += piece.Sine.Amplitude
+		}
+	}
+	per := float64(rateALane)
+	if l.plan.Schedule == nil {
+		per = usersALane
+	}
+	return min(1+int(peak/per), runtime.GOMAXPROCS(0))
+}
+
+// share is part i of n of a whole, the parts adding up to it.
+func share(whole, i, n int) int { return (whole + n - 1 - i) / n }
+
+// everyNth yields elements i, i+n, i+2n, …
+func everyNth[T any](all iter.Seq[T], i, n int) iter.Seq[T] {
+	if n == 1 {
+		return all
+	}
+	return func(yield func(T) bool) {
+		k := 0
+		for v := range all {
+			if k%n == i && !yield(v) {
+				return
+			}
+			k++
+		}
+	}
+}
+
+// recordLoop counts one operation of lane i.
+func (l *load) recordLoop(i int, op *generators.LoopOp) {
+	shard := i % shards
+	switch op.Class {
+	case generators.Canceled:
+		l.canceled.Add(1)
+		return
+	case generators.Dropped:
+		l.dropped.Add(1)
+	default:
+		l.completed.Add(1)
+	}
+	l.recorder.Record(shard, journal.Sample{
+		Outcome: string(op.Class),
+		Due:     op.Due, Started: op.Started, Ended: op.Ended,
+		Connect: op.Connect, FirstByte: op.FirstByte,
+	})
+	c := &l.counters[shard]
+	c.mu.Lock()
+	c.ops++
+	if op.Class != generators.OK {
+		c.failed[op.Class]++
+	}
+	if op.Status != 0 {
+		c.status[op.Status]++
+	}
+	c.bytesOut += op.BytesOut
+	c.bytesIn += op.BytesIn
+	c.mu.Unlock()
+	if op.Err != nil {
+		l.samples.add(l.plan.Name, l.plan.Steps[0], string(op.Class), op.Err)
+	}
+}
+
+func (p *laneLoad) dispatch(<-chan struct{}) {}
+
+func (p *laneLoad) finish(abandon bool) {
+	if abandon {
+		p.stop.Store(true)
+	}
+}
+
+func (p *laneLoad) expire(time.Time) {}
+
+// gather carries the loops' counts over to the load's.
+func (p *laneLoad) gather() (waiting int) {
+	var inFlight, sessions int64
+	for _, s := range p.stats {
+		p.offered.Add(s.Offered.Swap(0))
+		p.sent.Add(s.Sent.Swap(0))
+		inFlight += s.InFlight.Load()
+		sessions += s.Sessions.Load()
+		waiting += int(s.Waiting.Load())
+	}
+	p.inFlight.Store(inFlight)
+	p.open.Store(sessions)
+	return waiting
+}

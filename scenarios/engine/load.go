@@ -1,0 +1,187 @@
+package engine
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/brunt-dev/brunt/generators"
+	"github.com/brunt-dev/brunt/reports/journal"
+	"github.com/brunt-dev/brunt/scenarios"
+)
+
+// shards is how many ways the counters and histograms of a load are split, so
+// that sessions on different cores seldom meet.
+const shards = 16
+
+// A load is one stream of operations while it plays: its counters, its
+// histograms and its sessions.
+type load struct {
+	plan     scenarios.Load
+	origin   time.Time
+	recorder *journal.Recorder
+	samples  *errorSamples
+	sessions sync.WaitGroup // every session's goroutine
+
+	offered, sent, completed, dropped, canceled atomic.Int64
+	inFlight, open                              atomic.Int64
+	counters                                    [shards]counters
+
+	lag lagMeter
+}
+
+// counters are what the sessions of one shard counted since the last second.
+type counters struct {
+	mu                sync.Mutex
+	ops               int64
+	failed            map[generators.Class]int64
+	status            map[int]int64
+	bytesOut, bytesIn int64
+	_                 [64]byte // keeps neighbours off this cache line
+}
+
+func newLoad(plan scenarios.Load, origin time.Time, samples *errorSamples) *load {
+	l := &load{
+		plan:     plan,
+		origin:   origin,
+		recorder: journal.NewRecorder(plan.Name, plan.Steps, shards),
+		samples:  samples,
+	}
+	for i := range l.counters {
+		l.counters[i].failed = make(map[generators.Class]int64)
+		l.counters[i].status = make(map[int]int64)
+	}
+	return l
+}
+
+// A clientSession is one session of a load, opened when it is first used and
+// opened anew for the next arrival when that failed.
+type clientSession struct {
+	load    *load
+	id      int
+	session generators.Session
+}
+
+func (s *clientSession) play(ctx context.Context, a generators.Arrival) {
+	l := s.load
+	l.sent.Add(1)
+	l.inFlight.Add(1)
+	defer l.inFlight.Add(-1)
+
+	if s.session == nil {
+		opened, err := l.plan.Generator.Open(ctx, s.id)
+		if err != nil {
+			now := time.Now()
+			class := generators.Other
+			if ctx.Err() != nil {
+				class = generators.Canceled
+			}
+			l.record(s.id, []generators.Op{{Due: a.Due, Started: now, Ended: now, Class: class, Err: err}})
+			return
+		}
+		s.session = opened
+		l.open.Add(1)
+	}
+	l.record(s.id, s.session.Do(ctx, a).Ops)
+}
+
+func (s *clientSession) close() {
+	if s.session == nil {
+		return
+	}
+	s.load.open.Add(-1)
+	if err := s.session.Close(); err != nil {
+		s.load.samples.add(s.load.plan.Name, "", "close", err)
+	}
+}
+
+// record counts one arrival's operations. An arrival cut short by the end of
+// the run is counted as canceled and is in no histogram.
+func (l *load) record(session int, ops []generators.Op) {
+	shard := session % shards
+	c := &l.counters[shard]
+	canceled := false
+	for i := range ops {
+		op := &ops[i]
+		if op.Class == generators.Canceled {
+			canceled = true
+			continue
+		}
+		l.recorder.Record(shard, journal.Sample{
+			Step:    op.Step,
+			Outcome: string(op.Class),
+			Due:     op.Due.Sub(l.origin), Started: op.Started.Sub(l.origin), Ended: op.Ended.Sub(l.origin),
+			DNS: op.DNS, Connect: op.Connect, TLS: op.TLS, FirstByte: op.FirstByte,
+		})
+		c.mu.Lock()
+		c.ops++
+		if op.Class != generators.OK {
+			c.failed[op.Class]++
+		}
+		if op.Status != 0 {
+			c.status[op.Status]++
+		}
+		c.bytesOut += op.BytesOut
+		c.bytesIn += op.BytesIn
+		c.mu.Unlock()
+		if op.Class != generators.OK {
+			l.samples.add(l.plan.Name, l.plan.Steps[op.Step], string(op.Class), op.Err)
+		}
+	}
+	if canceled {
+		l.canceled.Add(1)
+	} else {
+		l.completed.Add(1)
+	}
+}
+
+// drop counts an arrival that was given up before it was sent.
+func (l *load) drop(a generators.Arrival, now time.Time) {
+	l.dropped.Add(1)
+	l.recorder.Record(int(a.Index%shards), journal.Sample{
+		Outcome: string(generators.Dropped),
+		Due:     a.Due.Sub(l.origin), Started: -1, Ended: now.Sub(l.origin),
+	})
+	c := &l.counters[a.Index%shards]
+	c.mu.Lock()
+	c.ops++
+	c.failed[generators.Dropped]++
+	c.mu.Unlock()
+}
+
+// second takes what was counted since the last call.
+func (l *load) second(at time.Duration, waiting int) *journal.LoadCounts {
+	counts := &journal.LoadCounts{
+		Offered:   l.offered.Swap(0),
+		Sent:      l.sent.Swap(0),
+		Completed: l.completed.Swap(0),
+		Dropped:   l.dropped.Swap(0),
+		Canceled:  l.canceled.Swap(0),
+		InFlight:  l.inFlight.Load(),
+		Waiting:   int64(waiting),
+		Sessions:  l.open.Load(),
+		Planned:   generators.At(l.plan.Pieces, at),
+		Failed:    make(map[string]int64),
+		Status:    make(map[string]int64),
+	}
+	for i := range l.counters {
+		c := &l.counters[i]
+		c.mu.Lock()
+		counts.Ops += c.ops
+		counts.BytesOut += c.bytesOut
+		counts.BytesIn += c.bytesIn
+		for class, n := range c.failed {
+			counts.Failed[string(class)] += n
+		}
+		for status, n := range c.status {
+			counts.Status[strconv.Itoa(status)] += n
+		}
+		c.ops, c.bytesOut, c.bytesIn = 0, 0, 0
+		clear(c.failed)
+		clear(c.status)
+		c.mu.Unlock()
+	}
+	return counts
+}

@@ -1,0 +1,105 @@
+package engine
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/brunt-dev/brunt/reports/journal"
+	"github.com/brunt-dev/brunt/scenarios"
+	"github.com/brunt-dev/brunt/scenarios/probes"
+)
+
+// A player is a load of either model.
+type player interface {
+	base() *load
+	dispatch(stop <-chan struct{}) // returns when the plan or stop ended it
+	finish(abandon bool)           // after dispatch: lets the sessions end
+	expire(now time.Time)          // drops arrivals whose patience has run out
+	gather() (waiting int)         // brings the counts up to date; how many arrivals wait for a session
+}
+
+func (l *load) base() *load { return l }
+
+// A loadSet is all loads of a run.
+type loadSet struct {
+	players  []player
+	dispatch sync.WaitGroup
+}
+
+func startLoads(ctx context.Context, plans []scenarios.Load, origin time.Time, samples *errorSamples, wait Waiter, stop <-chan struct{}) *loadSet {
+	s := &loadSet{}
+	for _, plan := range plans {
+		l := newLoad(plan, origin, samples)
+		var p player
+		switch {
+		case plan.Loop != nil:
+			p = startLanes(ctx, l)
+		case plan.Schedule != nil:
+			p = newOpenLoad(ctx, l, wait)
+		default:
+			p = newClosedLoad(ctx, l)
+		}
+		s.players = append(s.players, p)
+		s.dispatch.Go(func() { p.dispatch(stop) })
+	}
+	return s
+}
+
+// finish ends all loads: what is waiting is played unless abandon, operations
+// in flight are awaited until hurry opens or the bound is reached, and then
+// cancelled.
+func (s *loadSet) finish(abandon bool, hurry <-chan struct{}, cancel context.CancelFunc) {
+	s.dispatch.Wait()
+	for _, p := range s.players {
+		p.finish(abandon)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for _, p := range s.players {
+			p.base().sessions.Wait()
+		}
+	}()
+	bound := time.NewTimer(drainBound)
+	defer bound.Stop()
+	select {
+	case <-done:
+		return
+	case <-hurry:
+	case <-bound.C:
+	}
+	cancel()
+	for _, p := range s.players {
+		p.finish(true)
+	}
+	<-done // sessions honour a cancelled context: their contract
+}
+
+// watch runs one probe until ctx ends.
+func watch(ctx context.Context, p scenarios.Probe, emit func(journal.Event)) {
+	err := p.Probe.Watch(ctx, func(r probes.Reading) {
+		if r.Err != nil {
+			emit(journal.Event{Kind: journal.ProbeFailed, Name: p.Name, Text: r.Err.Error()})
+			return
+		}
+		emit(journal.Event{Kind: journal.ProbeReading, Name: p.Name, Value: &r.Value, Text: r.Text})
+	})
+	if err != nil {
+		emit(journal.Event{Kind: journal.ProbeFailed, Name: p.Name, State: "crashed", Text: err.Error()})
+	}
+}
+
+// announce says when phases start and end, at their planned times.
+func announce(phases []journal.PhasePlan, origin time.Time, emit func(journal.Event), stop <-chan struct{}) {
+	for _, p := range phases {
+		if !TimerWait(origin.Add(p.Start), stop) {
+			return
+		}
+		emit(journal.Event{Kind: journal.PhaseStarted, Name: p.Name})
+		if !TimerWait(origin.Add(p.End), stop) {
+			return
+		}
+		emit(journal.Event{Kind: journal.PhaseEnded, Name: p.Name})
+	}
+}

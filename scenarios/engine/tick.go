@@ -1,0 +1,89 @@
+package engine
+
+import (
+	"slices"
+	"time"
+
+	"github.com/brunt-dev/brunt/reports/journal"
+	"github.com/brunt-dev/brunt/scenarios"
+)
+
+// A ticker turns each second of the run into one batch: what every load did,
+// its histograms, the error samples, and how brunt itself was.
+type ticker struct {
+	origin  time.Time
+	loads   *loadSet
+	samples *errorSamples
+	health  *healthWatch
+	out     *publisher
+	judge   *abortJudge
+}
+
+// run ticks at whole seconds of the run's clock until stop closes, and once
+// more for what is left.
+func (t *ticker) run(stop <-chan struct{}) {
+	for k := time.Second; ; k += time.Second {
+		if !TimerWait(t.origin.Add(k), stop) {
+			t.tick(time.Since(t.origin))
+			return
+		}
+		t.tick(k)
+	}
+}
+
+// tick publishes what happened up to now, which the journal calls at: the
+// second that was meant, not the moment the ticker came to it.
+func (t *ticker) tick(at time.Duration) {
+	now := time.Now()
+	var batch journal.Batch
+	lag := &lagMeter{}
+	for _, p := range t.loads.players {
+		p.expire(now)
+		l := p.base()
+		batch.Events = append(batch.Events, journal.Event{At: at, Kind: journal.LoadSecond, Name: l.plan.Name, Load: l.second(at, p.gather())})
+		batch.Intervals = append(batch.Intervals, l.recorder.Flush()...)
+		l.lag.take(lag)
+	}
+	batch.Events = append(batch.Events, t.samples.take()...)
+	batch.Events = append(batch.Events, journal.Event{At: at, Kind: journal.HealthSecond, Health: t.health.second(lag)})
+	t.out.batch(batch)
+	t.judge.look(at)
+}
+
+// An abortJudge judges the abort conditions and the expectations with abort
+// once a second.
+type abortJudge struct {
+	plan   *scenarios.Plan
+	live   *journal.Journal
+	breach func(why string)
+	done   bool
+	memory time.Duration // how far back the live journal must reach
+}
+
+func newAbortJudge(plan *scenarios.Plan, live *journal.Journal, breach func(why string)) *abortJudge {
+	j := &abortJudge{plan: plan, live: live, breach: breach}
+	for _, o := range slices.Concat(plan.AbortOn, plan.MustHold) {
+		j.memory = max(j.memory, o.Lookback(plan.Info))
+	}
+	return j
+}
+
+func (j *abortJudge) look(now time.Duration) {
+	if j.done {
+		return
+	}
+	for _, o := range j.plan.AbortOn {
+		j.heed(o.Breached(j.live, now))
+	}
+	for _, o := range j.plan.MustHold {
+		j.heed(o.BreachedExpectation(j.live, now))
+	}
+	j.live.Forget(now - j.memory)
+}
+
+func (j *abortJudge) heed(breached bool, why string) {
+	if breached && !j.done {
+		j.done = true
+		j.breach(why)
+	}
+}

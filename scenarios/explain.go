@@ -1,0 +1,133 @@
+package scenarios
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/brunt-dev/brunt/scenarios/decode"
+)
+
+// A topic is one thing that Explain explains.
+type topic struct {
+	role, name, doc string
+	config          any // nil: not built yet, or nothing to configure
+}
+
+// topics are the sections of a scenario and all kinds, in reading order.
+func topics(kinds Kinds) []topic {
+	out := []topic{
+		{"section", "scenario", "The top level of a scenario file.", document{}},
+		{"section", "target", "What may be loaded and broken.", target{}},
+		{"section", "safety", "Limits that hold whatever the rest of the file says.", safety{}},
+		{"section", "data", "One feed of data.", feedOptions{}},
+		{"section", "load", "What every load has beside its kind.", loadOptions{}},
+		{"section", "phase", "One span of the run.", phase{}},
+		{"section", "rate", "What a load offers during a phase, in its long form.", rateOptions{}},
+		{"section", "trace", "Arrivals from a file.", traceOptions{}},
+		{"section", "fault", "What every fault has beside its kind.", faultOptions{}},
+		{"section", "expect", "An expectation in its long form.", expectOptions{}},
+	}
+	for _, k := range kinds.Generators {
+		out = append(out, topic{"generator", k.Name, k.Doc, k.Config()})
+	}
+	for _, k := range kinds.Faults {
+		out = append(out, topic{"fault", k.Name, k.Doc, k.Config()})
+	}
+	for _, k := range kinds.Probes {
+		out = append(out, topic{"probe", k.Name, k.Doc, k.Config()})
+	}
+	for _, k := range kinds.Stacks {
+		doc := k.Doc
+		if len(k.Vars) > 0 {
+			doc += " It offers ${stack." + strings.Join(k.Vars, "}, ${stack.") + "}"
+		}
+		if len(k.Processes) > 0 {
+			doc += " and has the processes " + strings.Join(k.Processes, ", ")
+		}
+		out = append(out, topic{"stack", k.Name, strings.TrimSuffix(doc, ".") + ".", nil})
+	}
+	for _, k := range kinds.Planned {
+		doc := k.Doc
+		if doc != "" {
+			doc += " "
+		}
+		out = append(out, topic{k.Role, k.Name, doc + "Not built yet.", nil})
+	}
+	return out
+}
+
+// Explain writes what a kind or a section of a scenario is and which keys it
+// has. A name may stand for several things (http generates load and watches);
+// all are explained. An empty name lists what there is to explain. A name
+// that nothing has is an error with a suggestion.
+func Explain(w io.Writer, name string, kinds Kinds) error {
+	all := topics(kinds)
+	if name == "" {
+		return listTopics(w, all)
+	}
+	found := 0
+	for _, t := range all {
+		if t.name != name && t.role+" "+t.name != name {
+			continue
+		}
+		if found > 0 {
+			if _, err := fmt.Fprintln(w); err != nil {
+				return fmt.Errorf("explain %s: %w", name, err)
+			}
+		}
+		found++
+		if err := decode.Explain(w, t.role+" "+t.name, t.doc, t.config); err != nil {
+			return fmt.Errorf("explain %s: %w", name, err)
+		}
+	}
+	if found > 0 {
+		return nil
+	}
+	var names []string
+	for _, t := range all {
+		names = append(names, t.name)
+	}
+	if near := decode.Suggest(name, names); near != "" {
+		return fmt.Errorf("there is nothing called %q to explain: did you mean %s?", name, near)
+	}
+	return fmt.Errorf("there is nothing called %q to explain: brunt explain lists what there is", name)
+}
+
+func listTopics(w io.Writer, all []topic) error {
+	var b strings.Builder
+	role := ""
+	for _, t := range all {
+		if strings.HasSuffix(t.doc, "Not built yet.") {
+			continue
+		}
+		if t.role != role {
+			if role != "" {
+				b.WriteByte('\n')
+			}
+			role = t.role
+			b.WriteString(strings.ToUpper(role[:1]) + role[1:] + "s\n")
+		}
+		fmt.Fprintf(&b, "  %-10s  %s\n", t.name, t.doc)
+	}
+	planned := map[string][]string{}
+	var roles []string
+	for _, t := range all {
+		if strings.HasSuffix(t.doc, "Not built yet.") {
+			if planned[t.role] == nil {
+				roles = append(roles, t.role)
+			}
+			planned[t.role] = append(planned[t.role], t.name)
+		}
+	}
+	if len(roles) > 0 {
+		b.WriteString("\nNot built yet\n")
+		for _, r := range roles {
+			fmt.Fprintf(&b, "  %-10s  %s\n", r, strings.Join(planned[r], ", "))
+		}
+	}
+	if _, err := io.WriteString(w, b.String()); err != nil {
+		return fmt.Errorf("list what there is to explain: %w", err)
+	}
+	return nil
+}

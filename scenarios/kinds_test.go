@@ -1,0 +1,166 @@
+package scenarios
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/brunt-dev/brunt/chaos"
+	"github.com/brunt-dev/brunt/generators"
+	"github.com/brunt-dev/brunt/scenarios/probes"
+)
+
+// The kinds below are small ones for these tests: they have the keys that the
+// language knows of, and do nothing.
+
+type testHTTP struct {
+	Base        string            `yaml:"base" doc:"The URL under which the steps are." example:"http://127.0.0.1:8080"`
+	Timeout     time.Duration     `yaml:"timeout" default:"5s" doc:"How long a request may take."`
+	Protocol    string            `yaml:"protocol" enum:"auto,h1,h2" default:"auto" doc:"The version of HTTP."`
+	Headers     map[string]string `yaml:"headers" template:"true" doc:"Headers of every request."`
+	Connections testConnections   `yaml:"connections" doc:"How connections are kept."`
+	Get         string            `yaml:"get" template:"true" scalar:"true" doc:"A single request."`
+	Steps       []testStep        `yaml:"steps" doc:"The flow."`
+}
+
+type testConnections struct {
+	Max         int           `yaml:"max" doc:"The most connections."`
+	MaxAge      time.Duration `yaml:"max_age" doc:"The age at which one is replaced."`
+	MaxRequests int           `yaml:"max_requests" doc:"The most requests on one."`
+}
+
+type testStep struct {
+	Get     string            `yaml:"get" template:"true" doc:"A path."`
+	Post    string            `yaml:"post" template:"true" doc:"A path."`
+	Name    string            `yaml:"name" doc:"Its name."`
+	Headers map[string]string `yaml:"headers" template:"true" doc:"Headers."`
+	JSON    any               `yaml:"json" template:"true" doc:"A body."`
+	Body    string            `yaml:"body" template:"true" doc:"A body."`
+	Extract map[string]string `yaml:"extract" doc:"Variables to take from the answer."`
+	Think   string            `yaml:"think" doc:"A pause."`
+	Check   map[string]any    `yaml:"check" doc:"What must be so."`
+}
+
+func (c testHTTP) Validate(report func(field, message, hint string)) {
+	if c.Base != "" && !strings.Contains(c.Base, "://") {
+		report("base", "a base is a URL", "write http://"+c.Base)
+	}
+	if c.Base == "" && c.Get == "" {
+		report("", "base is missing", "")
+	}
+}
+
+type idle struct{}
+
+func (idle) Open(context.Context, int) (generators.Session, error) {
+	return nil, errors.New("a kind of these tests does nothing")
+}
+
+func newTestHTTP(c testHTTP, env generators.Env) (generators.Generator, error) {
+	for _, s := range c.Steps {
+		if s.Name == "impossible" {
+			return nil, fmt.Errorf("step %s cannot be made", s.Name)
+		}
+	}
+	return idle{}, nil
+}
+
+func testSteps(c testHTTP) []string {
+	var names []string
+	for _, s := range c.Steps {
+		switch {
+		case s.Think != "":
+		case s.Name != "":
+			names = append(names, s.Name)
+		default:
+			names = append(names, "step"+fmt.Sprint(len(names)+1))
+		}
+	}
+	return names
+}
+
+type testProcess struct {
+	Kill  string `yaml:"kill" doc:"The process to end."`
+	Pause string `yaml:"pause" doc:"The process to stop for a while."`
+}
+
+func (c testProcess) Validate(report func(field, message, hint string)) {
+	if (c.Kill == "") == (c.Pause == "") {
+		report("", "kill or pause is needed, one of them", "write { kill: NAME }")
+	}
+}
+
+type testProxy struct {
+	On      string        `yaml:"on" required:"true" doc:"The proxy."`
+	Latency time.Duration `yaml:"latency" doc:"How much later everything arrives."`
+	Note    string        `yaml:"note" doc:"Shown in the plan."`
+}
+
+type noFault struct{}
+
+func (noFault) Prepare(context.Context) (chaos.Receipt, error)             { return chaos.Receipt{}, nil }
+func (noFault) Inject(context.Context, chaos.Receipt) error                { return nil }
+func (noFault) Undo(context.Context, chaos.Receipt) error                  { return nil }
+func (noFault) Verify(context.Context, chaos.Receipt) (chaos.State, error) { return chaos.Gone, nil }
+
+type testProbe struct {
+	URL    string        `yaml:"url" scalar:"true" required:"true" doc:"Where to look."`
+	Every  time.Duration `yaml:"every" default:"1s" doc:"How often."`
+	Status int           `yaml:"status" default:"200" doc:"The status that is healthy."`
+	JSON   string        `yaml:"json" doc:"The number to read."`
+}
+
+type noProbe struct{}
+
+func (noProbe) Watch(ctx context.Context, _ func(probes.Reading)) error {
+	<-ctx.Done()
+	return nil
+}
+
+func testKinds() Kinds {
+	return Kinds{
+		Generators: []GeneratorKind{GeneratorOf("http", "HTTP requests.", newTestHTTP, testSteps)},
+		Faults: []FaultKind{
+			FaultOf("process", "Breaks a process.",
+				func(c testProcess, env chaos.Env) (chaos.Fault, error) {
+					if _, ok := env.Processes[c.Kill+c.Pause]; !ok {
+						return nil, fmt.Errorf("the stack has no process %q", c.Kill+c.Pause)
+					}
+					return noFault{}, nil
+				},
+				func() chaos.Fault { return noFault{} },
+				func(c testProcess) string {
+					if c.Kill != "" {
+						return "kill " + c.Kill
+					}
+					return "pause " + c.Pause
+				},
+				func(c testProcess) bool { return c.Kill != "" }),
+			FaultOf("proxy", "Breaks what passes a proxy.",
+				func(c testProxy, env chaos.Env) (chaos.Fault, error) {
+					if _, ok := env.Proxies[c.On]; !ok {
+						return nil, fmt.Errorf("there is no proxy %q", c.On)
+					}
+					return noFault{}, nil
+				},
+				func() chaos.Fault { return noFault{} },
+				func(c testProxy) string {
+					return strings.TrimSpace(fmt.Sprintf("latency %s on %s %s", c.Latency, c.On, c.Note))
+				},
+				func(testProxy) bool { return false }),
+		},
+		Probes: []ProbeKind{ProbeOf("http", "Watches a URL.",
+			func(testProbe, probes.Env) (probes.Probe, error) { return noProbe{}, nil },
+			func(testProbe) string { return "" },
+			func(c testProbe) string { return strings.TrimSpace("GET " + c.URL + " " + c.JSON) })},
+		Stacks: []StackKind{{Name: "shop", Doc: "A shop.", Vars: []string{"url", "status", "payments", "payments_via"}, Processes: []string{"lb", "shop-1", "shop-2"}}},
+		Planned: []PlannedKind{
+			{"generator", "kafka", "Records to Kafka."}, {"generator", "k6", "A k6 script."},
+			{"fault", "pod_kill", "Ends pods."}, {"fault", "net_delay", "Slows the network."},
+			{"probe", "hpa", "A HorizontalPodAutoscaler."}, {"probe", "prometheus", "A query."}, {"probe", "postgres_lag", "Replication lag."},
+			{"expectation", "autoscaler", "What the autoscaler did."}, {"expectation", "recovery", "How long it took to recover."},
+		},
+	}
+}

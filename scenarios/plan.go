@@ -1,0 +1,64 @@
+package scenarios
+
+import (
+	"time"
+
+	"github.com/brunt-dev/brunt/chaos"
+	"github.com/brunt-dev/brunt/generators"
+	"github.com/brunt-dev/brunt/reports/journal"
+	"github.com/brunt-dev/brunt/reports/objective"
+	"github.com/brunt-dev/brunt/scenarios/probes"
+)
+
+// A Plan is a scenario compiled: every offset fixed, every kind made, nothing
+// touched yet. Package engine plays it.
+type Plan struct {
+	Info     journal.Plan // the same in plain data, for the run directory
+	Loads    []Load
+	Faults   []Fault // by At
+	Probes   []Probe
+	AbortOn  []objective.Objective // safety.abort: the run stops when one of them holds
+	MustHold []objective.Objective // expectations with abort: the run stops when one can hold no longer
+	Reports  []string              // formats asked for: html, junit, json, markdown, vegeta
+
+	// Allow refuses an address outside the target. Every kind in the plan has
+	// it already. Safe for concurrent use.
+	Allow func(address string) error
+	// MaxTargets is how many things one fault may hit: a fault whose receipt
+	// names more is refused before it is injected. 0: no limit.
+	MaxTargets int
+}
+
+// A Load is a named stream of operations: an open model (Schedule) or a
+// closed one (Users), exactly one.
+type Load struct {
+	Name      string
+	Kind      string
+	Steps     []string // at least one
+	Generator generators.Generator
+	Loop      generators.Loop     // nil, or the fast path that plays the whole load
+	Path      string              // how it is played, for people: "lane", or "goroutines" and why
+	Schedule  generators.Schedule // open model
+	Users     []generators.Piece  // closed model: how many users at each time
+	Pieces    []generators.Piece  // the plan itself, for "planned" in the journal
+	Seed      uint64              // of the schedule's rng
+
+	MaxInFlight int           // sessions at the most
+	Patience    time.Duration // how long an arrival waits for a session before it is dropped
+}
+
+// A Fault is one fault on the run's clock.
+type Fault struct {
+	Name    string
+	Kind    string
+	At      time.Duration // from the run's start
+	For     time.Duration // 0: one-shot, or until the run ends
+	OneShot bool
+	Fault   chaos.Fault
+}
+
+// A Probe is one thing watched for the whole run.
+type Probe struct {
+	Name  string
+	Probe probes.Probe
+}

@@ -1,0 +1,85 @@
+package scenarios
+
+import (
+	"github.com/brunt-dev/brunt/generators"
+	"github.com/brunt-dev/brunt/reports/journal"
+	"github.com/brunt-dev/brunt/reports/objective"
+	"github.com/brunt-dev/brunt/scenarios/decode"
+)
+
+// A proxySpec is one entry of target.proxies.
+type proxySpec struct {
+	name string
+	spec ProxySpec
+}
+
+func (l *loader) proxySpecs() map[string]ProxySpec {
+	if len(l.proxies) == 0 {
+		return nil
+	}
+	out := make(map[string]ProxySpec, len(l.proxies))
+	for _, p := range l.proxies {
+		out[p.name] = p.spec
+	}
+	return out
+}
+
+// A loadSpec is one entry of loads.
+type loadSpec struct {
+	name    string
+	node    decode.Node // its map
+	key     decode.Node
+	kind    GeneratorKind
+	config  any
+	options loadOptions
+	steps   []string
+
+	pieces []generators.Piece
+	shapes []string // the process of each piece, for the journal
+	users  bool
+	first  decode.Node // where it was first offered; decides the model
+	offers []offer
+	feeds  map[string]decode.Node // those it draws on, and where
+}
+
+// An offer is what a load was given to do in one phase.
+type offer struct {
+	phase *phaseSpec
+	node  decode.Node
+}
+
+// A probeSpec is one entry of watch, or a probe that an expectation asked for.
+type probeSpec struct {
+	name   string
+	node   decode.Node
+	kind   ProbeKind
+	config any
+}
+
+// A faultSpec is one entry of a phase's faults.
+type faultSpec struct {
+	name    string
+	node    decode.Node
+	key     decode.Node
+	kind    FaultKind
+	config  any
+	options faultOptions
+	phase   *phaseSpec
+	oneShot bool
+	plan    journal.FaultPlan
+}
+
+// A phaseSpec is one item of phases.
+type phaseSpec struct {
+	phase
+	node decode.Node
+	plan journal.PhasePlan
+}
+
+// An expectation is one objective and where it was written.
+type expectation struct {
+	objective objective.Objective
+	node      decode.Node
+	phase     *phaseSpec // nil for steady_state and safety.abort
+	abort     bool
+}
