@@ -1,0 +1,33 @@
+# brunt needs Go and nothing else. `make run` and `make test` are all there is to know.
+GO ?= go
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+.PHONY: run test race e2e bench fuzz lint build
+
+run: ## play the example scenario against the example stack
+	$(GO) run ./cmd/brunt run examples/hello.yaml
+
+test: ## all unit, contract and command tests
+	$(GO) vet ./...
+	$(GO) test ./...
+
+race: ## the same under the race detector
+	$(GO) test -race ./...
+
+e2e: ## whole runs against real processes: the examples, interrupts, kill -9
+	$(GO) test -tags e2e -count=1 -timeout 15m -run E2E ./cmd/brunt
+
+bench: ## the hot paths, with allocations
+	$(GO) test -run '^$$' -bench . -benchmem ./generators/... ./reports/journal ./scenarios/engine
+
+fuzz: ## every fuzz target for ten seconds
+	@for pkg in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+	    echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime 10s $$pkg || exit 1; \
+	  done; done
+
+lint:
+	$(GO) run $(GOLANGCI) run
+
+build:
+	$(GO) build -trimpath -o bin/brunt ./cmd/brunt

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+func checkCommand() *cobra.Command {
+	var vars map[string]string
+	cmd := &cobra.Command{
+		Use:   "check FILE...",
+		Short: "Check scenario files, offline",
+		Long:  "check reads scenario files and prints every problem in them at once. It touches nothing.",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, files []string) error {
+			bad := false
+			for _, file := range files {
+				scenario, err := loadScenario(file, vars, cmd.ErrOrStderr())
+				if err == nil {
+					_, err = scenario.Compile(nil, placeholderEnv(scenario))
+				}
+				if err != nil {
+					fmt.Fprintln(cmd.ErrOrStderr(), err)
+					bad = true
+					continue
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "%s: ok\n", file)
+			}
+			if bad {
+				return exit(exitUsage, nil)
+			}
+			return nil
+		},
+	}
+	varFlag(cmd, &vars)
+	return cmd
+}

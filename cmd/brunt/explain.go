@@ -1,0 +1,52 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/brunt-dev/brunt/scenarios"
+)
+
+func explainCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "explain [KIND]",
+		Short: "Explain a part of the scenario language, or list its kinds",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name := ""
+			if len(args) > 0 {
+				name = args[0]
+			}
+			if err := scenarios.Explain(cmd.OutOrStdout(), name, kinds()); err != nil {
+				return exit(exitUsage, fmt.Errorf("brunt: %w", err))
+			}
+			return nil
+		},
+	}
+}
+
+func schemaCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema",
+		Short: "Print the JSON Schema (draft-07) of scenario files",
+		Long: `schema prints the JSON Schema of the scenario language, for editors:
+
+  brunt schema > brunt.schema.json
+
+and as the first line of a scenario:
+
+  # yaml-language-server: $schema=brunt.schema.json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			out := json.NewEncoder(cmd.OutOrStdout())
+			out.SetIndent("", "  ")
+			out.SetEscapeHTML(false)
+			if err := out.Encode(scenarios.Schema(kinds())); err != nil {
+				return fmt.Errorf("print schema: %w", err)
+			}
+			return nil
+		},
+	}
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"github.com/brunt-dev/brunt/chaos"
+	"github.com/brunt-dev/brunt/chaos/process"
+	"github.com/brunt-dev/brunt/chaos/proxy"
+	"github.com/brunt-dev/brunt/examples/shop"
+	"github.com/brunt-dev/brunt/generators/http"
+	"github.com/brunt-dev/brunt/generators/vegeta"
+	"github.com/brunt-dev/brunt/scenarios"
+	httpprobe "github.com/brunt-dev/brunt/scenarios/probes/http"
+)
+
+// kinds is the one list of everything a scenario may name. A new kind is a
+// folder of its own and a line here.
+func kinds() scenarios.Kinds {
+	return scenarios.Kinds{
+		Generators: []scenarios.GeneratorKind{
+			scenarios.GeneratorOf("http", "HTTP/1.1 and HTTP/2 requests, alone or in flows.", http.New, http.Steps),
+			scenarios.GeneratorOf("vegeta", "The requests of a vegeta target file, in turn.", vegeta.New, vegeta.Steps),
+		},
+		Faults: []scenarios.FaultKind{
+			scenarios.FaultOf("process", "Kill or pause a process on this machine.", process.New, process.Mend, process.What, process.OneShot),
+			scenarios.FaultOf("proxy", "Slow, choke, reset or silence connections through one of the run's TCP proxies.", proxy.New, proxy.Mend, proxy.What, proxy.OneShot),
+		},
+		Probes: []scenarios.ProbeKind{
+			scenarios.ProbeOf("http", "A health check, its latency, or a number in a JSON answer.", httpprobe.New, httpprobe.Unit, httpprobe.What),
+		},
+		Stacks: []scenarios.StackKind{{
+			Name:      "shop",
+			Doc:       "The example stack: a shop with replicas, a load balancer, an autoscaler and a payment service, on loopback.",
+			Vars:      shop.VarNames(),
+			Processes: shop.ProcessNames(),
+		}},
+		Planned: plannedKinds(),
+	}
+}
+
+// mend finds the kind that can undo a receipt.
+func mend(kind string) (chaos.Fault, bool) {
+	for _, k := range kinds().Faults {
+		if k.Name == kind {
+			return k.Mend(), true
+		}
+	}
+	return nil, false
+}
+
+// plannedKinds are in the language, and not built yet.
+func plannedKinds() []scenarios.PlannedKind {
+	planned := []scenarios.PlannedKind{}
+	add := func(role string, names ...string) {
+		for _, name := range names {
+			planned = append(planned, scenarios.PlannedKind{Role: role, Name: name})
+		}
+	}
+	add("generator", "k6", "grpc", "websocket", "kafka", "rabbitmq", "nats", "mqtt", "postgres", "mysql", "redis", "memcached", "mongodb", "tcp", "udp", "exec")
+	add("fault", "stress", "network", "dns", "clock", "docker", "exec", "http", "pod_kill", "container_kill", "pod_failure",
+		"net_delay", "net_loss", "net_partition", "cordon", "drain", "taint", "scale", "rollout_restart", "zone_outage", "mesh", "istio", "linkerd", "config", "metrics_outage")
+	add("probe", "hpa", "deployment", "pods", "nodes", "keda", "prometheus", "postgres_lag", "sql", "exec")
+	add("expectation", "autoscaler", "recovery")
+	return planned
+}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/brunt-dev/brunt/scenarios"
+	"github.com/brunt-dev/brunt/scenarios/engine"
+)
+
+func planCommand() *cobra.Command {
+	var vars map[string]string
+	cmd := &cobra.Command{
+		Use:   "plan FILE",
+		Short: "Show what a run would do, and touch nothing",
+		Long: `plan shows a scenario's timeline: the load it would offer, the requests it would
+send, the faults it would inject and what they would touch. It resolves the
+targets of faults where they exist already, and touches nothing.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			scenario, err := loadScenario(args[0], vars, cmd.ErrOrStderr())
+			if err != nil {
+				return exit(exitUsage, err)
+			}
+			plan, err := scenario.Compile(nil, placeholderEnv(scenario))
+			if err != nil {
+				return exit(exitUsage, err)
+			}
+			out := cmd.OutOrStdout()
+			if err := scenarios.Outline(out, plan); err != nil {
+				return fmt.Errorf("print plan: %w", err)
+			}
+			if len(plan.Faults) == 0 {
+				return nil
+			}
+			fmt.Fprintln(out, "\nfault targets")
+			if scenario.Stack != "" {
+				fmt.Fprintf(out, "  the stack %s is started by the run; its processes are resolved then\n", scenario.Stack)
+				return nil
+			}
+			refused := false
+			for _, r := range engine.Resolve(cmd.Context(), plan) {
+				fmt.Fprintln(out, "  "+r.String())
+				refused = refused || r.Err != nil
+			}
+			if refused {
+				return exit(exitUsage, nil)
+			}
+			return nil
+		},
+	}
+	varFlag(cmd, &vars)
+	return cmd
+}

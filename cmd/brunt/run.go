@@ -1,0 +1,229 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/brunt-dev/brunt/reports"
+	"github.com/brunt-dev/brunt/reports/journal"
+	"github.com/brunt-dev/brunt/scenarios"
+	"github.com/brunt-dev/brunt/scenarios/engine"
+)
+
+func runCommand() *cobra.Command {
+	var p play
+	var vars map[string]string
+	cmd := &cobra.Command{
+		Use:   "run FILE",
+		Short: "Play a scenario and print its verdict",
+		Long: `run plays a scenario and prints its verdict with the evidence. Progress goes to
+stderr, the verdict to stdout, everything else to the run directory.
+
+Ctrl-C once stops the load, undoes every fault and reports; twice skips
+waiting for requests in flight. The exit code is the verdict.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			scenario, err := loadScenario(args[0], vars, cmd.ErrOrStderr())
+			if err != nil {
+				return exit(exitUsage, err)
+			}
+			p.face = func(plan journal.Plan, _ *engine.Run) face {
+				return &statusLines{w: cmd.ErrOrStderr(), plan: plan}
+			}
+			return p.play(cmd.Context(), scenario, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	p.flags(cmd)
+	varFlag(cmd, &vars)
+	return cmd
+}
+
+// A face shows a run while it plays.
+type face interface {
+	journal.Sink
+	// Close is called after the run's last batch, and returns when the face
+	// has let go of the terminal.
+	Close() error
+}
+
+// play is what run, quick and gameday share: from a checked scenario to an
+// exit code.
+type play struct {
+	out  string // the run directory; empty: one of its own under brunt-runs
+	face func(journal.Plan, *engine.Run) face
+}
+
+func (p *play) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&p.out, "out", "", "the run directory (default brunt-runs/NAME-TIME)")
+}
+
+func (p *play) play(ctx context.Context, scenario *scenarios.Scenario, stdout, stderr io.Writer) (err error) {
+	// A scenario that cannot be compiled is refused before anything starts.
+	if _, err := scenario.Compile(nil, placeholderEnv(scenario)); err != nil {
+		return exit(exitUsage, err)
+	}
+	dir, err := p.directory(scenario.Name)
+	if err != nil {
+		return exit(exitUsage, fmt.Errorf("brunt: %w", err))
+	}
+	ctx, interrupts := catchInterrupts(ctx)
+	defer interrupts.release()
+
+	around, err := startSurrounding(ctx, scenario, dir, stderr)
+	if err != nil {
+		if ctx.Err() != nil {
+			return exit(exitInterrupted, fmt.Errorf("brunt: interrupted: %w", err))
+		}
+		return exit(exitUsage, fmt.Errorf("brunt: %w", err))
+	}
+	defer func() {
+		if stopErr := around.stop(); stopErr != nil {
+			fmt.Fprintf(stderr, "brunt: stop the stack: %v\n", stopErr)
+			err = exit(exitInternal, nil)
+		}
+	}()
+	plan, err := scenario.Compile(around.vars, around.env)
+	if err != nil {
+		return exit(exitUsage, err)
+	}
+	for _, r := range engine.Resolve(ctx, plan) {
+		if r.Err != nil {
+			return exit(exitUsage, fmt.Errorf("brunt: refused before any traffic: fault %s", r))
+		}
+	}
+
+	if err := around.willLast(plan.Info.Duration); err != nil {
+		return exit(exitUsage, fmt.Errorf("brunt: %w", err))
+	}
+
+	faces := &lateFace{}
+	run, err := engine.New(plan, engine.Options{
+		Dir: dir, Scenario: scenario.Source, Version: version(), Environment: environment(),
+		Faces: []journal.Sink{faces}, Redact: scenario.Redact,
+	})
+	if err != nil {
+		return exit(exitUsage, fmt.Errorf("brunt: %w", err))
+	}
+	shown := p.face(plan.Info, run)
+	faces.to = shown
+	interrupts.set(func() {
+		fmt.Fprintln(stderr, "brunt: stopping: no more load, undoing faults (Ctrl-C again: do not wait for requests in flight)")
+		run.Stop("interrupted by the user")
+	}, run.Hurry)
+	outcome := run.Play(ctx)
+	if closeErr := shown.Close(); closeErr != nil {
+		fmt.Fprintf(stderr, "brunt: %v\n", closeErr)
+	}
+	return conclude(dir, plan.Reports, outcome, stdout, stderr)
+}
+
+// conclude builds the report from the run directory alone, as `brunt report`
+// would, prints it and turns the verdict into an exit code.
+func conclude(dir string, formats []string, outcome engine.Outcome, stdout, stderr io.Writer) error {
+	recorded, err := journal.Open(dir)
+	if err != nil {
+		return exit(exitInconclusive, fmt.Errorf("brunt: inconclusive: the journal could not be read back: %w", err))
+	}
+	report := reports.Build(recorded)
+	writeErr := reports.WriteFiles(dir, report, formats)
+	if err := reports.Text(stdout, report); err != nil {
+		writeErr = errors.Join(writeErr, fmt.Errorf("print report: %w", err))
+	}
+	fmt.Fprintf(stdout, "\n%s\n", dir)
+	code := report.ExitCode()
+	if writeErr != nil {
+		fmt.Fprintf(stderr, "brunt: %v\n", writeErr)
+		code = max(code, exitInconclusive)
+	}
+	switch {
+	case len(outcome.Unmended) > 0:
+		for _, err := range outcome.Unmended {
+			fmt.Fprintf(stderr, "brunt: %v\n", err)
+		}
+		fmt.Fprintf(stderr, "brunt: a fault may still be in place; mend it with:\n\n  brunt undo %s\n\n", dir)
+		code = exitFaultLeft
+	case outcome.Journal != nil:
+		fmt.Fprintf(stderr, "brunt: inconclusive: %v\n", outcome.Journal)
+		code = max(code, exitInconclusive)
+	case outcome.State == engine.Interrupted:
+		code = exitInterrupted
+	}
+	return exit(code, nil)
+}
+
+// directory makes the run directory's name; the engine creates it.
+func (p *play) directory(name string) (string, error) {
+	dir := p.out
+	if dir == "" {
+		dir = filepath.Join("brunt-runs", name+"-"+time.Now().UTC().Format("20060102-150405"))
+	}
+	if _, err := os.Stat(filepath.Join(dir, "events.jsonl")); err == nil {
+		return "", fmt.Errorf("%s already holds a run: give another --out", dir)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("create run directory: %w", err)
+	}
+	return dir, nil
+}
+
+// A lateFace is a face that is made only after the run it shows.
+type lateFace struct{ to journal.Sink }
+
+func (f *lateFace) Append(b journal.Batch) error { return f.to.Append(b) }
+
+// interrupts turns SIGINT and SIGTERM into what the run wants done. Until the
+// run sets that, the first one cancels the context.
+type interrupts struct {
+	mu       sync.Mutex
+	actions  []func()
+	released func()
+}
+
+func catchInterrupts(ctx context.Context) (context.Context, *interrupts) {
+	ctx, cancel := context.WithCancel(ctx)
+	i := &interrupts{actions: []func(){cancel}}
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	done := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		for n := 0; ; n++ {
+			select {
+			case <-signals:
+				i.mu.Lock()
+				action := i.actions[min(n, len(i.actions)-1)]
+				i.mu.Unlock()
+				action()
+			case <-done:
+				return
+			}
+		}
+	})
+	i.released = func() {
+		signal.Stop(signals)
+		close(done)
+		watching.Wait()
+		cancel()
+	}
+	return ctx, i
+}
+
+// set says what the first signal does, and what every one after it does.
+// A signal that came before the call has been dealt with by cancelling.
+func (i *interrupts) set(first, second func()) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.actions = []func(){first, second}
+}
+
+func (i *interrupts) release() { i.released() }
