@@ -19,6 +19,7 @@ type play struct {
 	slow       float64       // multiplies response times in the surge
 	patience   time.Duration // arrivals that would wait longer in the surge are dropped; 0: none
 	loads      []string      // more loads of the second kind
+	thin       float64       // divides every rate; 0: as it is
 	objectives []string
 
 	health func(sec int, h *journal.Health)
@@ -178,6 +179,9 @@ func (p play) perform(t testing.TB, to sink) {
 			c := &rc.counts
 			*c = journal.LoadCounts{Failed: map[string]int64{}, Status: map[string]int64{}}
 			rate := rateAt(l.Name, x)
+			if p.thin > 0 {
+				rate /= p.thin
+			}
 			n := int(rate)
 			if rng.Float64() < rate-float64(n) {
 				n++
@@ -326,5 +330,13 @@ func (p play) record(t testing.TB) *journal.Journal {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return j
+}
+
+// live plays into memory, as a game day does.
+func (p play) live(t testing.TB) *journal.Journal {
+	t.Helper()
+	j := journal.New(p.plan())
+	p.perform(t, j)
 	return j
 }

@@ -24,7 +24,7 @@ func HTML(w io.Writer, r *Report) error {
 	t, err := template.New("page").Funcs(template.FuncMap{
 		"duration": duration, "moment": moment, "count": count, "percent": percent, "rate": rate, "size": size,
 		"plural": plural, "at": at, "dash": orDash, "line": lineOf, "errorRatio": errorRatio, "value": value,
-		"short": shortMargin, "pointer": pointer, "sentence": sentence, "classWords": classWords,
+		"short": shortMargin, "pointer": pointer, "sentence": sentence, "upper": upper,
 	}).Parse(pageSource)
 	if err != nil {
 		return fmt.Errorf("read page template: %w", err)

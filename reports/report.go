@@ -113,9 +113,9 @@ type Load struct {
 	Completed int64   `json:"completed"`         // arrivals that ended, well or badly, after being sent
 	Dropped   int64   `json:"dropped"`           // arrivals given up before being sent: failed
 	Canceled  int64   `json:"canceled"`          // arrivals cut short by the end of the run
-	BytesOut  int64   `json:"sent_bytes"`        //
-	BytesIn   int64   `json:"received_bytes"`    //
-	Rate      float64 `json:"rate_per_second"`   // operations ended a second, over the judged time
+	BytesOut  int64   `json:"sent_bytes"`
+	BytesIn   int64   `json:"received_bytes"`
+	Rate      float64 `json:"rate_per_second"` // operations ended a second, over the judged time
 
 	Figures
 	Status map[string]int64         `json:"status"` // operations by the protocol's status

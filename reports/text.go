@@ -13,7 +13,7 @@ import (
 )
 
 // textWidth is how many columns of a terminal the text takes.
-const textWidth = 96
+const textWidth = 98
 
 // Text prints a report for a terminal, without colour, in about a screen: the
 // verdict and its cause, why, what had to hold, what was broken, what was
@@ -118,7 +118,7 @@ func (t *text) objectives() {
 
 // shortMargin leaves out of a margin what the column's head says.
 func shortMargin(margin string) string {
-	if s, ok := strings.CutSuffix(margin, " the limit"); ok && !strings.HasSuffix(s, "times") {
+	if s, ok := strings.CutSuffix(margin, " the limit"); ok && (strings.HasSuffix(s, " below") || strings.HasSuffix(s, " above")) {
 		return s
 	}
 	return margin
@@ -248,14 +248,22 @@ func (t *text) latencies() {
 				latencyRow(tb, "  step "+step, l.Steps[step].Response)
 			}
 		}
-		latencyRow(tb, "  service time", l.Service)
-		latencyRow(tb, "  wait", l.Wait)
+		if waitMatters(l) {
+			latencyRow(tb, "  service time", l.Service)
+			latencyRow(tb, "  wait", l.Wait)
+		}
 	}
 	if len(tb.rows) == 1 {
 		return
 	}
 	t.section("Response time (from when it was due)")
 	t.table(tb)
+}
+
+// waitMatters reports whether response and service time differ enough for a
+// terminal to show both: the wait's p99 is a tenth of the response time's.
+func waitMatters(l *Load) bool {
+	return l.Wait != nil && l.Response != nil && 10*l.Wait.P99 >= l.Response.P99
 }
 
 func latencyRow(tb *table, name string, l *Latency) {
@@ -326,7 +334,7 @@ func (t *text) warnings() {
 	all := slices.Concat(t.r.Warnings, t.r.Damage)
 	for _, o := range t.r.Objectives {
 		for _, w := range o.Warnings {
-			all = append(all, o.Source+": "+w)
+			all = append(all, o.Source+": "+lower(w))
 		}
 	}
 	if len(all) == 0 {
@@ -350,7 +358,7 @@ func (t *text) foot() {
 		parts[0] += " from " + r.Run.Started.Format("2006-01-02 15:04:05 UTC")
 	}
 	parts = append(parts, fmt.Sprintf("seed %d", r.Seed))
-	for _, k := range []string{"brunt", "go", "os", "host"} {
+	for _, k := range []string{"brunt", "go", "os"} {
 		if v := r.Environment[k]; v != "" {
 			if k == "brunt" {
 				v = "brunt " + v

@@ -67,6 +67,10 @@ type ProbeLine struct {
 	Values []float64 `json:"value"`
 }
 
+// longest is more than any run takes; what a damaged journal puts past it is
+// drawn at its end.
+const longest = 10 * 365 * 24 * time.Hour
+
 // maxColumns is how many columns a timeline has at most: more than a screen
 // has room for. What all loads have together is bounded too.
 const (
@@ -81,7 +85,7 @@ func drawTimeline(j *journal.Journal, r *Report) Timeline {
 	step := columnStep(end, most)
 	t := Timeline{
 		Step:    step,
-		Columns: int((end + step - 1) / step),
+		Columns: int((end-1)/step) + 1,
 		Loads:   make(map[string]*LoadLine),
 		Probes:  make(map[string]*ProbeLine),
 	}
@@ -107,13 +111,13 @@ func lastActivity(j *journal.Journal, r *Report) time.Duration {
 			}
 		}
 	}
-	return min(end, forever)
+	return min(end, longest)
 }
 
 // columnStep is the shortest round length of which at most that many cover end.
 func columnStep(end time.Duration, most int) time.Duration {
 	for _, s := range []time.Duration{1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800} {
-		if (end+s*time.Second-1)/(s*time.Second) <= time.Duration(most) {
+		if (end-1)/(s*time.Second) < time.Duration(most) {
 			return s * time.Second
 		}
 	}
@@ -195,10 +199,15 @@ const (
 // none.
 func (t *Timeline) drawHeatmap(j *journal.Journal, name string, loads int) *Heatmap {
 	w := j.Window(name, "", 0, forever)
-	low, ok := w.Histogram(journal.Response, journal.All).Min(), w.Ops() > 0
-	high, _ := w.Max(journal.Response, journal.All)
+	high, ok := w.Max(journal.Response, journal.All)
 	if !ok {
 		return nil
+	}
+	low := high
+	for _, o := range []journal.Outcomes{journal.OnlyOK, journal.OnlyFailed} {
+		if v, ok := w.Min(journal.Response, o); ok {
+			low = min(low, v)
+		}
 	}
 	bottom := math.Floor(math.Log10(float64(max(low, 1))) * bandsPerDecade)
 	top := math.Ceil(math.Log10(float64(max(high, 2))) * bandsPerDecade)
@@ -211,27 +220,34 @@ func (t *Timeline) drawHeatmap(j *journal.Journal, name string, loads int) *Heat
 	for t.Step*time.Duration(t.Columns) > h.Step*time.Duration(columns) {
 		h.Step += t.Step
 	}
-	for from := time.Duration(0); from < t.Step*time.Duration(t.Columns); from += h.Step {
-		h.Counts = append(h.Counts, h.count(j.Window(name, "", from, from+h.Step)))
+	seconds := j.Seconds(name, "", journal.Response, 0, forever)
+	rolling := journal.NewRolling(journal.All)
+	end := t.Step * time.Duration(t.Columns)
+	for from := time.Duration(0); from < end; from += h.Step {
+		n := 0
+		for n < len(seconds) && (seconds[n].Start < from+h.Step || from+h.Step >= end) {
+			rolling.Add(seconds[n])
+			n++
+		}
+		h.Counts = append(h.Counts, h.count(rolling))
+		for _, s := range seconds[:n] {
+			rolling.Drop(s)
+		}
+		seconds = seconds[n:]
 	}
 	return h
 }
 
-// count sorts the operations of a window into bands.
-func (h *Heatmap) count(w *journal.Window) []int64 {
+// count sorts operations into bands.
+func (h *Heatmap) count(r *journal.Rolling) []int64 {
 	counts := make([]int64, len(h.Bounds))
-	if w.Ops() == 0 {
-		return counts
-	}
-	k := 0
-	for _, bar := range w.Histogram(journal.Response, journal.All).Distribution() {
-		if bar.Count == 0 {
-			continue
+	below := int64(0)
+	for k, b := range h.Bounds {
+		n := r.CountUpTo(time.Duration(b))
+		if k == len(h.Bounds)-1 {
+			n = r.Count()
 		}
-		for k < len(h.Bounds)-1 && bar.From > h.Bounds[k] {
-			k++
-		}
-		counts[k] += bar.Count
+		counts[k], below = n-below, n
 	}
 	return counts
 }

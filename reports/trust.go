@@ -51,7 +51,8 @@ const (
 	// second was late, which in a longer window is far fewer than one in a
 	// hundred, and then it decided nothing. Whether it did, the operations
 	// themselves show: their wait holds all of the dispatcher's lag. Past a
-	// tenth of the time nobody would call it a hiccup, and no wait excuses it.
+	// tenth of the time, and a single second, nobody would call it a hiccup,
+	// and no wait excuses it.
 	maxHiccups = 0.10
 
 	// maxUnoffered is the share of an open load's planned arrivals that may be
@@ -257,7 +258,7 @@ func (s strain) tooMuch(window float64) bool {
 
 // hiccup reports whether the strain may have decided nothing, if waits agree.
 func (s strain) hiccup(window float64) bool {
-	return !s.beyond && float64(s.seconds) <= maxHiccups*window
+	return !s.beyond && float64(s.seconds) <= max(maxHiccups*window, 1)
 }
 
 // waitedLittle reports whether no load's operations waited for longer than the

@@ -141,7 +141,7 @@ func list(words []string) string {
 	return strings.Join(words, "")
 }
 
-// span writes a window: "31s to 44.5s".
+// between writes a window: "31s to 44.5s".
 func between(from, to time.Duration) string { return fmt.Sprintf("%s to %s", moment(from), moment(to)) }
 
 // sortedKeys gives the keys of a map in order.

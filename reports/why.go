@@ -24,8 +24,11 @@ func (r *Report) tellCause() string {
 	if r.Verdict == Fail {
 		failed := r.inState(objective.Fail)
 		cause := failed[0].Reason
-		if during := r.during(failed[0].From, failed[0].To); during != "" {
-			cause = strings.TrimSuffix(cause, ".") + ", " + during + "."
+		// "… was 929ms from 30s to 35s; the limit is 200ms."
+		if what, limit, ok := strings.Cut(cause, "; "); ok {
+			if during := r.during(failed[0].From, failed[0].To); during != "" {
+				cause = what + ", " + during + "; " + limit
+			}
 		}
 		if n := len(failed) - 1; n > 0 {
 			cause += fmt.Sprintf(" %s failed too.", plural(int64(n), "other objective"))
@@ -141,10 +144,18 @@ func (r *Report) tellWhy(j *journal.Journal) []string {
 			say(fmt.Sprintf("%s more failed", plural(int64(len(failed)-i), "objective")))
 			break
 		}
-		if i > 0 {
-			say(tellFailure(o)) // the first is the cause
+		window := r.tellWindow(j, o)
+		if i == 0 {
+			// The cause is this failure, and names the faults.
+			if window != "" {
+				say(fmt.Sprintf("From %s, %s", between(o.From, o.To), window))
+			}
+			continue
 		}
-		say(r.tellWindow(j, o))
+		if d := r.during(o.From, o.To); d != "" {
+			window = strings.TrimPrefix(d+"; "+window, "while ")
+		}
+		say(sentence(tellFailure(o)) + " " + sentence(strings.TrimSuffix(window, "; ")))
 	}
 	if r.Verdict == Inconclusive {
 		reasons := r.whyInconclusive()
@@ -190,12 +201,9 @@ func tellFailure(o Objective) string {
 	return s
 }
 
-// tellWindow says what else went on in the window of a failure.
+// tellWindow says what else went on in the window of a failure, besides faults.
 func (r *Report) tellWindow(j *journal.Journal, o Objective) string {
 	var parts []string
-	if d := r.during(o.From, o.To); d != "" {
-		parts = append(parts, strings.TrimPrefix(d, "while "))
-	}
 	if load, step := subject(o.Source); load != "" && r.Loads[load] != nil {
 		s := span{o.From, o.To}.seconds()
 		w := j.Window(load, step, s.from, s.to)
@@ -214,10 +222,7 @@ func (r *Report) tellWindow(j *journal.Journal, o Objective) string {
 			parts = append(parts, tellReadings(name, p.Unit, events))
 		}
 	}
-	if len(parts) == 0 {
-		return ""
-	}
-	return fmt.Sprintf("From %s, %s", between(o.From, o.To), strings.Join(parts, "; "))
+	return strings.Join(parts, "; ")
 }
 
 func most(n, of int64) string {
@@ -302,7 +307,11 @@ func (r *Report) tellLoad(name string) string {
 		s += fmt.Sprintf("; all %s succeeded", plural(l.Operations, "operation"))
 	default:
 		class, n := dominant(l.Errors)
-		s += fmt.Sprintf("; %s of %s failed, %s of them %s", count(failed), plural(l.Operations, "operation"), most(n, failed), classWords(class))
+		share := count(failed) + " of " + plural(l.Operations, "operation")
+		if failed == l.Operations {
+			share = "all " + plural(l.Operations, "operation")
+		}
+		s += fmt.Sprintf("; %s failed, %s of them %s", share, most(n, failed), classWords(class))
 	}
 	return s
 }
@@ -373,7 +382,7 @@ func (r *Report) tellClosest() string {
 	best, share := "", 2.0
 	for _, o := range r.Objectives {
 		var p float64
-		if _, err := fmt.Sscanf(o.Margin, "%g%%", &p); err == nil && p/100 < share {
+		if _, err := fmt.Sscanf(o.Margin, "%g%%", &p); (err == nil || o.Margin == "at the limit") && p/100 < share {
 			best, share = fmt.Sprintf("closest to failing was %s: %s, %s", o.Source, o.Observed, o.Margin), p/100
 		}
 	}
