@@ -84,9 +84,10 @@ func cell(c column, top, floor float64, height int) rune {
 	return ' '
 }
 
-// A moment is what a load did in one second, for charts.
+// A moment is what a load did in one second, for charts. The last one of a run
+// can be shorter.
 type moment struct {
-	at                time.Duration
+	at, length        time.Duration
 	offered, achieved float64 // a second
 	p50, p99          time.Duration
 	measured          bool // there were operations to take p50 and p99 of

@@ -10,7 +10,7 @@
 //	                   bounded    │    ▲                (keys act here)
 //	                              └ judge ┘ at most once a second
 //
-// The follower turns batches into immutable snapshots, at most ten a second.
+// The follower turns batches into immutable snapshots, at most seven a second.
 // A screen is a pure function of a snapshot, the window's size and the keys
 // pressed, which is how the tests look at it.
 //

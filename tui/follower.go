@@ -119,6 +119,10 @@ func (f *follower) event(e journal.Event) {
 		if l := f.loads[e.Name]; l != nil && e.Load != nil {
 			f.second(l, e)
 		}
+	case journal.HealthSecond:
+		if e.Health != nil {
+			f.now.health = *e.Health
+		}
 	case journal.LoadError:
 		f.say(e.At, bad, "%s%s %s: %s", name, step(e), e.State, e.Text)
 	case journal.FaultState:
@@ -145,15 +149,14 @@ func (f *follower) event(e journal.Event) {
 // second takes in what a load did in one second.
 func (f *follower) second(l *loadNow, e journal.Event) {
 	c := e.Load
-	before := time.Duration(0)
+	m := moment{at: e.At, length: e.At}
 	if n := len(l.history); n > 0 {
-		before = l.history[n-1].at
+		m.length -= l.history[n-1].at
 	}
-	length := (e.At - before).Seconds()
-	if l.counted = true; length <= 0 {
-		length = 1
+	if l.counted = true; m.length <= 0 {
+		m.length = time.Second
 	}
-	m := moment{at: e.At, offered: float64(c.Offered) / length, achieved: float64(c.Completed) / length}
+	m.offered, m.achieved = float64(c.Offered)/m.length.Seconds(), float64(c.Completed)/m.length.Seconds()
 
 	to := e.At.Round(time.Second)
 	w := f.recent.Window(l.plan.Name, "", to-recentSeconds*time.Second, to)
@@ -166,11 +169,13 @@ func (f *follower) second(l *loadNow, e journal.Event) {
 
 	// The mean of the last moments, each weighed by the time it stands for.
 	tail := l.history[max(0, len(l.history)-recentSeconds):]
-	l.offered, l.achieved = 0, 0
+	var offered, achieved, length float64
 	for _, m := range tail {
-		l.offered += m.offered / float64(len(tail))
-		l.achieved += m.achieved / float64(len(tail))
+		offered += m.offered * m.length.Seconds()
+		achieved += m.achieved * m.length.Seconds()
+		length += m.length.Seconds()
 	}
+	l.offered, l.achieved = offered/length, achieved/length
 
 	l.planned, l.inFlight, l.waiting, l.sessions = c.Planned, c.InFlight, c.Waiting, c.Sessions
 	l.totalDropped += c.Dropped

@@ -40,22 +40,30 @@ func (s *screen) quitWord() string {
 	return "stop the run"
 }
 
-// header is the line at the top.
+// header is the line at the top. What the run is doing, and for how long,
+// always shows; the rest gives way.
 func (s *screen) header() row {
-	left := row{{" brunt ", bar}, {" " + clean(s.plan.Name) + "  ", bar}, {s.stateWord(), bar}}
+	state := s.stateWord()
 	if s.paused {
-		left = append(left, span{"  DISPLAY PAUSED", bar})
+		state += ", DISPLAY PAUSED"
 	}
-	text := fmt.Sprintf("  %s of %s ", clock(s.now), clock(s.plan.Duration))
+	now := fmt.Sprintf("%s of %s ", clock(s.now), clock(s.plan.Duration))
+	name, phase := clean(s.plan.Name), ""
 	if p, ok := s.playing(); ok && !s.over() {
-		left := max(p.End-s.now, 0) + time.Second - 1
-		text = fmt.Sprintf("  %s, %s left %s", clean(p.Name), clock(left), text)
+		phase = fmt.Sprintf("%s, %s left   ", clean(p.Name), clock(max(p.End-s.now, 0)+time.Second-1))
 	}
-	r := spread(left, row{{text, bar}}, s.width)
-	for i := range r {
-		r[i].role = bar
+	brand := " brunt  "
+	room := func() int {
+		return s.width - textWidth(brand) - textWidth(state) - textWidth(phase) - textWidth(now) - 4
 	}
-	return r
+	if room() < textWidth(name) {
+		brand = " "
+	}
+	if room() < min(textWidth(name), 12) {
+		phase = ""
+	}
+	name = cut(name, room())
+	return row{{brand + name + "  " + state, bar}, {strings.Repeat(" ", max(s.width-textWidth(brand+name+state+phase+now)-2, 0)), bar}, {phase + now, bar}}.fit(s.width)
 }
 
 // playing is the phase being played.
@@ -92,17 +100,17 @@ func (s *screen) banner() []row {
 	}
 	switch {
 	case s.asked.hurry:
-		say(warn, "Stopping now, not waiting for requests in flight; faults are undone first%s.", listed(present, ": "))
+		say(warn, "Stopping without waiting for requests. Faults are still undone%s.", listed(present, ": "))
 	case s.asked.stop || s.leaving:
-		say(warn, "Stopping: no more load, undoing faults%s, %d in flight. q again: do not wait for them.", listed(present, ": "), inFlight)
+		say(warn, "Stopping, undoing faults%s. q again: do not wait for the %d in flight.", listed(present, ": "), inFlight)
 	case s.aborting != "":
 		say(bad, "The run stops itself: %s", s.aborting)
 	}
 	if s.asked.undo && !s.asked.stop {
 		if len(present) > 0 {
-			say(warn, "Undoing %s%s. No fault is injected any more; load goes on.", plural(len(present), "fault"), listed(present, ": "))
+			say(warn, "Undoing %s%s. No more will be injected. Load goes on.", plural(len(present), "fault"), listed(present, ": "))
 		} else {
-			say(good, "No fault is in place, and none is injected any more. Load goes on.")
+			say(good, "No fault is in place; no more will be injected. Load goes on.")
 		}
 	}
 	if s.silent > 0 {
@@ -125,14 +133,14 @@ func (s *screen) ending(say func(role, string, ...any), present []string) {
 	}
 	tally := ""
 	if len(s.objectives) > 0 {
-		tally = "Objectives: " + s.tally() + ". "
+		tally = " Objectives: " + s.tally() + "."
 	}
 	as := strong
 	if len(present) > 0 {
 		as = alarm
 	}
 	say(as, "The run is over (%s).%s %s", strings.TrimPrefix(s.stateWord(), "ended: "), faults, s.why)
-	say(strong, "%sPress q to leave; the report follows.", tally)
+	say(strong, "Press q to leave for the report.%s", tally)
 }
 
 // tally counts objectives by how they stand.

@@ -156,7 +156,7 @@ func (c *judged) look(j *journal.Journal, now time.Duration, ended bool) {
 	case f.State == objective.Fail:
 		c.word = standingBroken
 		// The window that decided may be the one that goes on.
-		if c.growing && !over && now < c.to && f.To+2*time.Second >= now.Truncate(time.Second) {
+		if c.growing && !over && now < c.to && f.To+time.Second >= now.Truncate(time.Second) {
 			c.word = standingAtRisk
 		}
 	case over:
@@ -217,9 +217,10 @@ func brief(margin string) string {
 	for _, side := range []string{"above", "below", "inside"} {
 		for _, of := range []string{" the limit", " the range"} {
 			if cut, ok := strings.CutSuffix(margin, side+of); ok {
-				return cut + side
+				return strings.Replace(cut, "over ", ">", 1) + side
 			}
 		}
 	}
-	return margin
+	margin = strings.Replace(margin, "times the limit", "times", 1)
+	return strings.Replace(margin, "at the limit", "at limit", 1)
 }

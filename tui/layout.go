@@ -45,6 +45,7 @@ type screen struct {
 	hidden        [panes]int // lines that did not fit when last drawn: as far as one can scroll
 	help          bool
 	paused        bool
+	leaving       bool // the run is being ended from outside: leave once it is over
 	asked         asked
 }
 
@@ -347,7 +348,11 @@ func (s *screen) want(p pane, w int) int {
 func (s *screen) note(p pane) string {
 	switch p {
 	case loadsPane:
-		return fmt.Sprintf("now: the last %ds", recentSeconds)
+		note := fmt.Sprintf("now: the last %ds", recentSeconds)
+		if h := s.health; h.Cores > 0 {
+			note = fmt.Sprintf("brunt: %s late, %s of %d cores · %s", latency(h.DispatchLag), amount(h.CPU), h.Cores, note)
+		}
+		return note
 	case objectivesPane:
 		return s.tally()
 	case faultsPane:

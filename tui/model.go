@@ -31,6 +31,7 @@ type model struct {
 	palette  palette
 	screen   screen
 	latest   *snapshot
+	failure  error // a panic, which ends the program
 }
 
 func newModel(first *snapshot, c Controls, p palette) *model {
@@ -39,7 +40,11 @@ func newModel(first *snapshot, c Controls, p palette) *model {
 
 func (m *model) Init() tea.Cmd { return nil }
 
-func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+func (m *model) Update(msg tea.Msg) (next tea.Model, cmd tea.Cmd) {
+	defer m.rescue(func() { next, cmd = m, tea.Quit })
+	if m.failure != nil {
+		return m, tea.Quit
+	}
 	s := &m.screen
 	switch msg := msg.(type) {
 	case snapshotMsg:
@@ -65,10 +70,24 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	return m, nil
 }
 
-func (m *model) View() tea.View {
-	v := tea.NewView(m.palette.paint(m.screen.rows()))
+func (m *model) View() (v tea.View) {
+	defer m.rescue(func() { v.AltScreen = true })
+	if m.failure != nil {
+		v.AltScreen = true
+		return v
+	}
+	v = tea.NewView(m.palette.paint(m.screen.rows()))
 	v.AltScreen = true
 	return v
+}
+
+// rescue, deferred, makes of a panic an error for whoever closes the view, in
+// place of a stack trace across the screen.
+func (m *model) rescue(then func()) {
+	if p := recover(); p != nil {
+		m.failure = panicked(p)
+		then()
+	}
 }
 
 func (m *model) undo() {

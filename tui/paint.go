@@ -96,30 +96,33 @@ func number(text string, w int, as role) span {
 // A palette gives roles their looks in sixteen colours, which every theme
 // defines so that they can be read.
 type palette struct {
-	styles [roles]lipgloss.Style
-	ascii  bool
+	looks [roles]look
+	ascii bool
 }
 
+// A look is what the terminal is sent before and after a text.
+type look struct{ before, after string }
+
 func newPalette(color, utf8 bool) palette {
+	var styles [roles]lipgloss.Style
+	styles[title] = styles[title].Bold(true)
+	styles[strong] = styles[strong].Bold(true)
+	styles[bar] = styles[bar].Reverse(true)
+	styles[alarm] = styles[alarm].Bold(true).Reverse(true)
+	if color {
+		styles[dim] = styles[dim].Foreground(lipgloss.BrightBlack)
+		styles[title] = styles[title].Foreground(lipgloss.Cyan)
+		styles[good] = styles[good].Foreground(lipgloss.Green)
+		styles[warn] = styles[warn].Foreground(lipgloss.Yellow)
+		styles[bad] = styles[bad].Foreground(lipgloss.Red).Bold(true)
+		styles[accent] = styles[accent].Foreground(lipgloss.Blue)
+		styles[alarm] = styles[alarm].Foreground(lipgloss.Red)
+	}
 	p := palette{ascii: !utf8}
-	for i := range p.styles {
-		p.styles[i] = lipgloss.NewStyle().Inline(true)
+	for i, s := range styles {
+		// Once and for all: the screens of a second hold thousands of spans.
+		p.looks[i].before, p.looks[i].after, _ = strings.Cut(s.Render("x"), "x")
 	}
-	look := func(as role, f func(lipgloss.Style) lipgloss.Style) { p.styles[as] = f(p.styles[as]) }
-	look(title, func(s lipgloss.Style) lipgloss.Style { return s.Bold(true) })
-	look(strong, func(s lipgloss.Style) lipgloss.Style { return s.Bold(true) })
-	look(bar, func(s lipgloss.Style) lipgloss.Style { return s.Reverse(true) })
-	look(alarm, func(s lipgloss.Style) lipgloss.Style { return s.Bold(true).Reverse(true) })
-	if !color {
-		return p
-	}
-	look(dim, func(s lipgloss.Style) lipgloss.Style { return s.Foreground(lipgloss.BrightBlack) })
-	look(title, func(s lipgloss.Style) lipgloss.Style { return s.Foreground(lipgloss.Cyan) })
-	look(good, func(s lipgloss.Style) lipgloss.Style { return s.Foreground(lipgloss.Green) })
-	look(warn, func(s lipgloss.Style) lipgloss.Style { return s.Foreground(lipgloss.Yellow) })
-	look(bad, func(s lipgloss.Style) lipgloss.Style { return s.Foreground(lipgloss.Red).Bold(true) })
-	look(accent, func(s lipgloss.Style) lipgloss.Style { return s.Foreground(lipgloss.Blue) })
-	look(alarm, func(s lipgloss.Style) lipgloss.Style { return s.Foreground(lipgloss.Red) })
 	return p
 }
 
@@ -139,10 +142,9 @@ func (p palette) paint(rows []row) string {
 			if p.ascii {
 				text = toASCII(text)
 			}
-			if as != plain {
-				text = p.styles[as].Render(text)
-			}
+			b.WriteString(p.looks[as].before)
 			b.WriteString(text)
+			b.WriteString(p.looks[as].after)
 		}
 	}
 	return b.String()

@@ -3,7 +3,6 @@ package tui
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/brunt-dev/brunt/reports/journal"
@@ -39,7 +38,7 @@ func (s *screen) objectiveLines(w, h int) []row {
 		observed = max(observed, textWidth(o.observed))
 	}
 	observed = min(observed, 12)
-	const word, margin = 9, 12
+	const word, margin = 9, 10
 	source = min(source, w-2-word-observed-2-margin)
 	var lines []row
 	for _, o := range shown {
@@ -170,7 +169,10 @@ func (s *screen) probeLines(w int) []row {
 		case !p.read:
 			r = append(r, span{"no reading yet", dim})
 		default:
-			text := fmt.Sprintf("%s to %s", reading(low, p.plan.Unit), reading(high, p.plan.Unit))
+			text := "always so"
+			if low != high {
+				text = fmt.Sprintf("%s to %s", reading(low, p.plan.Unit), reading(high, p.plan.Unit))
+			}
 			if age := s.now - p.at; age > 5*time.Second && !s.over() {
 				text += ", read " + clock(age) + " ago"
 			}
@@ -203,40 +205,37 @@ func (s *screen) logLines() []row {
 	return lines
 }
 
-// helpPage explains keys and words.
+// helpPage explains keys and words, the most needed first: a low window shows
+// no more than its first lines.
 func (s *screen) helpPage(h int) []row {
 	text := []struct{ key, does string }{
-		{"U, ctrl+u", "Undo every fault now, and inject none any more. Load goes on."},
-		{"q, ctrl+c", "Stop the run: no more load, faults undone, then the report."},
-		{"", "Again: do not wait for requests in flight. Once over: leave."},
-		{"p", "Hold the display still. The run goes on; so do U and q."},
-		{"tab, arrows, 1-5", "Choose a pane: it gets more room. Up and down scroll it."},
-		{"?", "This help."},
-		{"", ""},
-		{"offered", "Arrivals that fell due, a second: what the plan asks for."},
-		{"achieved", "Arrivals that were answered, well or badly, a second."},
-		{"p50, p99", "Response times counted from when a request fell due."},
-		{"dropped", "Arrivals given up before they were sent. They count as failed."},
-		{"holding, held", "The objective is within its limit: so far, or for good."},
-		{"at risk", "Within 10% of its limit, or past it while it can still mend."},
-		{"broken", "Past its limit for good. Unknown: it could not be measured."},
-		{"injected", "A claim. Effective and gone were seen by another path."},
-		{"(phase)", "Recorded, not judged. Shaded: planned. Solid: as it was."},
-	}
-	lines := []row{{{" Help", title}}}
-	for _, t := range text {
-		lines = append(lines, row{{" ", plain}, field(t.key, 18, strong), {t.does, plain}})
-	}
-	if len(lines) > h { // too low a window: the empty line goes first
-		lines = slices.DeleteFunc(lines, func(r row) bool { return strings.TrimSpace(r[1%len(r)].text+r[len(r)-1].text) == "" })
+		{"U, ctrl+u", "undo every fault now; load goes on"},
+		{"q, ctrl+c", "stop: no more load, undo faults, report"},
+		{"q again", "do not wait for requests in flight"},
+		{"p", "hold the display still; the run goes on"},
+		{"tab, 1-5", "choose a pane, which gets more room"},
+		{"up, down", "scroll it"},
+		{"holding, held", "within the limit: so far, or for good"},
+		{"at risk", "within 10% of it, or past it but may mend"},
+		{"broken", "past the limit for good"},
+		{"unknown", "over, and could not be measured"},
+		{"offered", "arrivals due a second, by the plan"},
+		{"achieved", "arrivals answered a second, well or badly"},
+		{"p50, p99", "response times, counted from when due"},
+		{"dropped", "arrivals given up unsent; they failed"},
+		{"injected", "claimed; effective and gone were seen"},
+		{"(phase)", "recorded, not judged"},
+		{"shaded band", "a fault as planned; solid: as it was"},
+		{"charts", "achieved solid below offered; p50 below p99"},
+		{"brunt late", "brunt's own delay in sending, at p99"},
 	}
 	rows := make([]row, 0, h)
 	for i := range h {
-		if i < len(lines) {
-			rows = append(rows, lines[i].fit(s.width))
-		} else {
-			rows = append(rows, row{}.fit(s.width))
+		var r row
+		if i < len(text) {
+			r = row{{" ", plain}, field(text[i].key, 15, strong), {text[i].does, plain}}
 		}
+		rows = append(rows, r.fit(s.width))
 	}
 	return rows
 }

@@ -20,9 +20,9 @@ type snapshot struct {
 	state    string // of RunEnded
 	why      string // of RunEnded
 	aborting string // what was breached
-	leaving  bool   // asked from outside to leave as soon as the run has ended
 	phase    string // the phase being played; empty between and after
 
+	health     journal.Health // of brunt itself, in the last second
 	loads      []loadNow
 	objectives []standing
 	faults     []faultNow
@@ -71,8 +71,12 @@ type faultNow struct {
 	text    string // the last thing said about it
 }
 
-// present reports whether the fault may be in place.
+// present reports whether there may be something in place to undo. What a
+// one-shot did is done.
 func (f faultNow) present() bool {
+	if f.plan.OneShot && f.there {
+		return false
+	}
 	switch f.state {
 	case "", journal.FaultGone:
 		return false

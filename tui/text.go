@@ -94,7 +94,7 @@ func clean(s string) string {
 // ascii is what stands for this package's own glyphs where the locale is not
 // UTF-8. Each takes one cell, as its glyph does.
 var ascii = map[rune]rune{
-	'─': '-', '━': '=', '│': '|', '●': 'O', '·': '-', '…': '.', 'µ': 'u', '±': '~', '–': '-', '×': 'x',
+	'─': '-', '━': '=', '│': '|', '●': 'O', '·': '-', '…': '~', 'µ': 'u', '±': '~', '–': '-', '×': 'x',
 	'░': '.', '▒': '+', '▁': '_', '▂': '.', '▃': ':', '▄': '-', '▅': '=', '▆': '+', '▇': '*', '█': '#',
 }
 

@@ -1,7 +1,6 @@
 package tui
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"os"
@@ -16,7 +15,7 @@ import (
 
 const (
 	// redrawEvery is the least time between two snapshots, and so redraws.
-	redrawEvery = 100 * time.Millisecond
+	redrawEvery = 150 * time.Millisecond
 	// heartbeat is when the clock on the screen moves though nothing came.
 	heartbeat = time.Second
 	// judgeEvery is the least time between two passes over the objectives.
@@ -44,7 +43,6 @@ type Options struct {
 type View struct {
 	inbox   *inbox
 	program *tea.Program
-	cancel  context.CancelFunc
 	running sync.WaitGroup
 
 	leave     chan struct{}
@@ -71,20 +69,23 @@ func New(plan journal.Plan, controls Controls, o Options) *View {
 	if noColor {
 		o.Environ = append(o.Environ[:len(o.Environ):len(o.Environ)], "NO_COLOR=1")
 	}
-	follower := newFollower(plan)
-	m := newModel(follower.snapshot(time.Now()), controls, newPalette(!noColor, isUTF8(o.Environ)))
-	ctx, cancel := context.WithCancel(context.Background())
-	v := &View{inbox: newInbox(), cancel: cancel, leave: make(chan struct{}), ended: make(chan struct{})}
+	f := newFollower(plan)
+	return start(f, newModel(f.snapshot(time.Now()), controls, newPalette(!noColor, isUTF8(o.Environ))), o)
+}
+
+// start runs the program and the follower.
+func start(f *follower, m *model, o Options) *View {
+	v := &View{inbox: newInbox(), leave: make(chan struct{}), ended: make(chan struct{})}
 	options := []tea.ProgramOption{
-		tea.WithContext(ctx), tea.WithInput(o.Input), tea.WithOutput(o.Output), tea.WithEnvironment(o.Environ),
+		tea.WithInput(o.Input), tea.WithOutput(o.Output), tea.WithEnvironment(o.Environ),
 		tea.WithFPS(framesPerSecond), tea.WithoutSignalHandler(),
 	}
 	if o.Width > 0 && o.Height > 0 {
 		options = append(options, tea.WithWindowSize(o.Width, o.Height))
 	}
 	v.program = tea.NewProgram(m, options...)
-	v.running.Go(v.run)
-	v.running.Go(func() { v.follow(follower) })
+	v.running.Go(func() { v.run(m) })
+	v.running.Go(func() { v.follow(f) })
 	return v
 }
 
@@ -113,14 +114,20 @@ func (v *View) Close() error {
 func (v *View) Ended() <-chan struct{} { return v.ended }
 
 // run owns the terminal.
-func (v *View) run() {
+func (v *View) run(m *model) {
 	defer close(v.ended)
 	defer v.inbox.desert()
-	defer v.cancel()
-	if _, err := v.program.Run(); err != nil {
+	_, err := v.program.Run()
+	if m.failure != nil {
+		err = m.failure
+	}
+	if err != nil {
 		v.fail(fmt.Errorf("show the run: %w", err))
 	}
 }
+
+// panicked is a panic as an error, with its place.
+func panicked(p any) error { return fmt.Errorf("panic: %v\n%s", p, debug.Stack()) }
 
 // fail keeps the first error.
 func (v *View) fail(err error) {
@@ -131,11 +138,12 @@ func (v *View) fail(err error) {
 	}
 }
 
-// rescue, deferred, gives the terminal back when a goroutine panics.
+// rescue, deferred, gives the terminal back when a goroutine panics. The
+// program is asked to quit and not killed: killed, it leaves its reader behind.
 func (v *View) rescue() {
 	if p := recover(); p != nil {
-		v.fail(fmt.Errorf("show the run: %v\n%s", p, debug.Stack()))
-		v.cancel()
+		v.fail(fmt.Errorf("show the run: %w", panicked(p)))
+		v.program.Quit()
 	}
 }
 
