@@ -18,6 +18,8 @@ type Config struct {
 	Compression bool              `yaml:"compression" doc:"Whether compressed bodies (gzip, br, zstd, deflate) are asked for and decoded." default:"false"`
 	MaxBody     int64             `yaml:"max_body" doc:"The longest body that is kept for checks and extractions; a longer one fails them." unit:"bytes" default:"10MiB" min:"1B"`
 
+	Precision time.Duration `yaml:"precision" doc:"How late an arrival may go out so that several share one waking of the fast path; it shows as wait." default:"100us" min:"0s"`
+
 	Steps []Step `yaml:"steps" doc:"The flow that each arrival plays, in order."`
 
 	// A load of one request needs no steps.

@@ -56,7 +56,7 @@ func (a *attempt) consume(next func() ([]byte, error), keep bool) error {
 			a.sc.kept = append(a.sc.kept, piece...)
 		}
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			if keep && ans.size > a.s.g.maxBody {
 				return checkFailed("the body is longer than max_body (%d bytes)", a.s.g.maxBody)
 			}
@@ -93,7 +93,7 @@ func (a *attempt) readDecoded(b bodyReader, codings []string, keep bool) error {
 	source := &faithful{r: b}
 	in := bufio.NewReaderSize(source, smallBuffer)
 	if _, err := in.Peek(1); err != nil {
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil // nothing was coded
 		}
 		return err
@@ -130,7 +130,7 @@ func (a *attempt) readDecoded(b bodyReader, codings []string, keep bool) error {
 		return protocolError("the body goes on after its " + strings.Join(codings, ", ") + " data")
 	}
 	for {
-		if _, rest := b.next(); rest == io.EOF {
+		if _, rest := b.next(); errors.Is(rest, io.EOF) {
 			return err
 		} else if rest != nil {
 			return rest
@@ -158,7 +158,7 @@ type faithful struct {
 
 func (f *faithful) Read(p []byte) (int, error) {
 	n, err := f.r.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		f.err = err
 	}
 	return n, err

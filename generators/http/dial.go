@@ -42,6 +42,9 @@ func (g *generator) dial(ctx context.Context, e endpoint, st *stages) (*conn, er
 	if err := g.allow(e.addr); err != nil {
 		return nil, err
 	}
+	if msg := protocolMismatch(g.config.Protocol, e.tls); msg != "" {
+		return nil, localError{errors.New(msg)} // a URL known only now
+	}
 	host, port, err := net.SplitHostPort(e.addr)
 	if err != nil {
 		return nil, err
@@ -72,6 +75,9 @@ func (g *generator) dial(ctx context.Context, e endpoint, st *stages) (*conn, er
 		c.expiry = time.Now().Add(age - spread)
 	}
 	speaksH2 := g.config.Protocol == "h2c"
+	if speaksH2 {
+		c.nc = &prefaceConn{Conn: nc}
+	}
 	if e.tls {
 		start := time.Now()
 		tc, err := g.handshake(ctx, nc, host)
@@ -88,11 +94,7 @@ func (g *generator) dial(ctx context.Context, e endpoint, st *stages) (*conn, er
 		}
 	}
 	if speaksH2 {
-		scheme := "http"
-		if e.tls {
-			scheme = "https"
-		}
-		c.h2, err = g.h2.NewClientConn(context.WithValue(ctx, dialed{}, c.nc), scheme, e.addr)
+		c.h2, err = g.h2.NewClientConn(context.WithValue(ctx, dialed{}, c.nc), e.scheme(), e.addr)
 		if err != nil {
 			_ = c.nc.Close()
 			return nil, inStage("start HTTP/2", err)
@@ -218,7 +220,7 @@ func tlsConfig(c TLS, protocol string) (*tls.Config, error) {
 		return nil, err
 	}
 	t := &tls.Config{
-		InsecureSkipVerify: c.Insecure, //nolint:gosec // asked for by the scenario
+		InsecureSkipVerify: c.Insecure,
 		ServerName:         c.ServerName,
 		MinVersion:         version,
 	}

@@ -88,7 +88,7 @@ type pair struct {
 // newLink joins base and ref and finds out what is constant about them.
 func newLink(base, ref string) (link, error) {
 	full := ref
-	if base != "" && !strings.Contains(beforeQuery(ref), "://") && !strings.HasPrefix(ref, "${") {
+	if _, _, absolute := cutScheme(ref); base != "" && !absolute && !strings.HasPrefix(ref, "${") {
 		full = strings.TrimSuffix(base, "/")
 		if !strings.HasPrefix(ref, "/") && !strings.HasPrefix(ref, "?") && ref != "" {
 			full += "/"
@@ -98,14 +98,14 @@ func newLink(base, ref string) (link, error) {
 	full, _, _ = strings.Cut(full, "#")
 
 	var l link
-	scheme, rest, absolute := strings.Cut(full, "://")
+	scheme, rest, absolute := cutScheme(full)
 	if strings.HasPrefix(full, "${") || absolute && strings.Contains(scheme+authorityOf(rest), "${") {
 		t, err := generators.ParseTemplate(full)
 		if err != nil {
 			return l, err
 		}
 		if whole, constant := t.Constant(); constant {
-			return newLink("", whole)
+			return l, fmt.Errorf("%q cannot be a URL: no host holds braces", whole)
 		}
 		l.template = t
 		return l, nil
@@ -131,10 +131,14 @@ func newLink(base, ref string) (link, error) {
 	return l, nil
 }
 
-// beforeQuery is a URL up to its query: a query may hold "://" of its own.
-func beforeQuery(u string) string {
-	before, _, _ := strings.Cut(u, "?")
-	return before
+// cutScheme takes the scheme off a URL; ok is false for a path, which may hold
+// "://" further on.
+func cutScheme(u string) (scheme, rest string, ok bool) {
+	i := strings.Index(u, "://")
+	if i <= 0 || strings.ContainsAny(u[:i], "/?#") {
+		return "", u, false
+	}
+	return u[:i], u[i+3:], true
 }
 
 // authorityOf is what stands before the path.
@@ -156,7 +160,7 @@ func originForm(s string) string {
 // split takes a whole URL apart into its endpoint and its path and query.
 func split(whole string) (endpoint, string, error) {
 	whole, _, _ = strings.Cut(whole, "#")
-	scheme, rest, absolute := strings.Cut(whole, "://")
+	scheme, rest, absolute := cutScheme(whole)
 	if !absolute {
 		return endpoint{}, "", fmt.Errorf("%q is not a URL", whole)
 	}

@@ -123,10 +123,12 @@ func (s *session) perform(ctx context.Context, r *request, due time.Time, scope 
 // conclude sets the operation's class.
 func (a *attempt) conclude(ctx context.Context, err error) {
 	op := a.op
+	if err == nil {
+		op.Class = generators.OK
+		return
+	}
 	var status statusError
 	switch {
-	case err == nil:
-		op.Class = generators.OK
 	case errors.As(err, &status):
 		op.Class, op.Err = generators.Status, err
 	case ctx.Err() != nil && !errors.As(err, new(checkError)):

@@ -339,6 +339,14 @@ func TestNoConnection(t *testing.T) {
 			}
 		})
 	}
+	t.Run("redirected to where the protocol cannot be spoken", func(t *testing.T) {
+		srv := httptest.NewUnstartedServer(nethttp.RedirectHandler("http://127.0.0.1:9/", 302))
+		srv.EnableHTTP2 = true
+		srv.StartTLS()
+		defer srv.Close()
+		op := once(t, open(t, Config{Get: srv.URL, Protocol: "h2", Redirects: 1, TLS: TLS{Insecure: true}}))
+		expectClass(t, op, generators.Local, "h2 needs an https URL")
+	})
 	t.Run("name server that hangs", func(t *testing.T) {
 		g, err := New(Config{Get: "http://shop.test/", Timeout: short}, generators.Env{Allow: everywhere})
 		if err != nil {

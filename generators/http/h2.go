@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	nethttp "net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -53,6 +55,9 @@ func (a *attempt) roundTripH2(ctx context.Context, c *conn, m *message) (keep bo
 	resp, err := c.h2.RoundTrip(r.WithContext(dctx))
 	a.op.BytesOut += out
 	if err != nil {
+		if p, ok := c.nc.(*prefaceConn); ok && p.foreign.Load() {
+			err = protocolError("the server does not answer in HTTP/2")
+		}
 		return c.h2.Err() == nil, inStage("read the answer", err)
 	}
 	a.op.FirstByte = time.Since(a.op.Started)
@@ -68,6 +73,26 @@ func (a *attempt) roundTripH2(ctx context.Context, c *conn, m *message) (keep bo
 		return c.h2.Err() == nil, inStage("read the body", err)
 	}
 	return true, nil
+}
+
+// A prefaceConn looks at the first bytes from a server that was not asked
+// whether it speaks HTTP/2. What net/http says of one that does not depends on
+// which came first, its answer or the request.
+type prefaceConn struct {
+	net.Conn
+	seen    int
+	foreign atomic.Bool // the first frame is not SETTINGS
+}
+
+// Read is called from one goroutine, the connection's reader.
+func (c *prefaceConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	const kindAt, settings = 3, 4 // RFC 9113 sections 3.4 and 4.1
+	if i := kindAt - c.seen; i >= 0 && i < n && p[i] != settings {
+		c.foreign.Store(true)
+	}
+	c.seen = min(c.seen+n, kindAt+1)
+	return n, err
 }
 
 // unprocessed is true when the server said, or the connection knows, that a

@@ -9,6 +9,11 @@
 // connections.max all sessions share that many connections instead.
 // HTTP_PROXY and its like are not looked at: what is measured is the target.
 //
+// Buffers belong to operations, not to sessions. An idle session costs about
+// 1.5 KB with an HTTP/1.1 connection, 11 KB with TLS, and under 20 KB and a
+// goroutine with HTTP/2. A request whose text is known beforehand, or made of
+// templates, is sent and answered over HTTP/1.1 without an allocation.
+//
 // # What the stamps of an operation mean
 //
 // Started is taken just before the first byte of the request is handed to the

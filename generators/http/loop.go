@@ -49,7 +49,7 @@ func (g *generator) Loop() (loop generators.Loop, why string) {
 		Head: r.method == "HEAD", Retry: repeatable(&m, sc.fields),
 		Timeout: r.timeout, MaxBody: laneBody,
 		MaxConns: c.Connections.Max, MaxAge: c.Connections.MaxAge, MaxRequests: c.Connections.MaxRequests,
-		Accept: r.expect.statusOK,
+		Accept: r.expect.statusOK, Precision: c.Precision,
 	}
 	if !g.keepAlive {
 		config.MaxRequests = 1

@@ -40,8 +40,8 @@ func stepNames(steps []Step) []string {
 // with everything outside [A-Za-z0-9_.] turned into dashes.
 func defaultName(t target) string {
 	path := t.url
-	if i := strings.Index(path, "://"); i >= 0 {
-		path = path[i+3:]
+	if _, rest, absolute := cutScheme(path); absolute {
+		path = rest
 		if i := strings.IndexAny(path, "/?#"); i >= 0 {
 			path = path[i:]
 		} else {

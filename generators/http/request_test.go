@@ -150,6 +150,8 @@ func TestLinks(t *testing.T) {
 		{"http://a.test", "https://b.test/y", "https b.test b.test:443 /y", ""},
 		{"", "HTTP://[::1]:80/", "http [::1] [::1]:80 /", ""},
 		{"", "http://[::1]:81?q", "http [::1]:81 [::1]:81 /?q", ""},
+		{"http://a.test", "/go/http://z/", "http a.test a.test:80 /go/http://z/", ""},
+		{"", "http://$${x}/", "", "braces"},
 		{"", "/x", "", "base"},
 		{"", "ftp://a.test/", "", "scheme"},
 		{"", "http:///x", "", "no host"},
@@ -875,7 +877,7 @@ func TestHTTP2Failures(t *testing.T) {
 			io.WriteString(c, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
 			hold(c)
 		})
-		expectClass(t, once(t, open(t, Config{Get: srv.url, Protocol: "h2c", Timeout: 5 * time.Second})), generators.Protocol, "HTTP/1.1")
+		expectClass(t, once(t, open(t, Config{Get: srv.url, Protocol: "h2c", Timeout: 5 * time.Second})), generators.Protocol, "does not answer in HTTP/2")
 	})
 	t.Run("closed at once", func(t *testing.T) {
 		srv := serve(t, func(_ int64, c *net.TCPConn, r *bufio.Reader) {})

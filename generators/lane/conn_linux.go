@@ -27,7 +27,6 @@ type conn struct {
 	idling     bool // in the lane's idle list
 	requests   int32
 	sent       int32 // bytes of the request handed to the socket
-	reads      int32 // of this operation's answer
 
 	opened              time.Duration
 	due, started        time.Duration
@@ -71,6 +70,8 @@ func (l *lane) connect(to netip.AddrPort, now time.Duration) (*conn, error) {
 	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
 		return nil, errors.Join(err, unix.Close(fd))
 	}
+	// Without stamps from the kernel, answers end when they are read.
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
 	c := &conn{fd: int32(fd), opened: now}
 	err = unix.Connect(fd, address)
 	if c.connecting = errors.Is(err, unix.EINPROGRESS); err != nil && !c.connecting {
@@ -110,7 +111,7 @@ func (l *lane) begin(c *conn, due, now time.Duration) {
 // enter makes c carry an operation.
 func (l *lane) enter(c *conn, due, now time.Duration) {
 	c.due, c.started, c.connected, c.answered = due, now, 0, 0
-	c.sent, c.reads, c.received, c.retried, c.busy = 0, 0, 0, false, true
+	c.sent, c.received, c.retried, c.busy = 0, 0, false, true
 	c.parser.begin(l.Head)
 	l.flight.push(c)
 	l.flightN++
@@ -135,7 +136,7 @@ func (l *lane) send(c *conn) {
 	case unix.EAGAIN, unix.EINTR: // goes on when the socket has room
 	default:
 		// Why it broke is told by reading: a reset may follow an answer.
-		l.receive(c)
+		l.receive(c, true)
 	}
 }
 
@@ -163,16 +164,17 @@ func (l *lane) ready(c *conn, events uint32) {
 		l.send(c)
 	}
 	if events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 && l.conns[c.slot] == c {
-		l.receive(c)
+		l.receive(c, events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0)
 	}
 }
 
-// receive reads until the socket is empty or the operation has ended.
-func (l *lane) receive(c *conn) {
+// receive reads until the socket is empty or the operation has ended. With
+// over, the target has ended the connection already, and no edge will tell of
+// it again once the data before it is read.
+func (l *lane) receive(c *conn, over bool) {
 	for {
-		kept := copy(l.buffer, c.partial)
-		room := l.buffer[kept:]
-		n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(c.fd), uintptr(unsafe.Pointer(unsafe.SliceData(room))), uintptr(len(room)))
+		kept := copy(l.reader.buffer, c.partial)
+		n, at, errno := l.reader.read(c.fd, kept)
 		switch {
 		case errno == unix.EAGAIN:
 			return
@@ -191,14 +193,15 @@ func (l *lane) receive(c *conn) {
 				l.broken(c, err)
 				return
 			}
-			l.finish(c, false)
+			l.finish(c, false, l.now())
 			return
 		}
-		if c.reads++; c.reads == 1 {
-			c.answered = l.now()
+		came := l.came(at, c.started)
+		if c.answered == 0 {
+			c.answered = came
 		}
 		c.received += int64(n)
-		data := l.buffer[:kept+int(n)]
+		data := l.reader.buffer[:kept+n]
 		used, err := c.parser.feed(data)
 		if err == nil && c.parser.body > l.MaxBody {
 			err = fmt.Errorf("body over %d bytes", l.MaxBody)
@@ -208,11 +211,11 @@ func (l *lane) receive(c *conn) {
 			return
 		}
 		if c.parser.done() {
-			l.finish(c, used == len(data))
+			l.finish(c, used == len(data), came)
 			return
 		}
 		c.partial = append(c.partial[:0], data[used:]...)
-		if int(n) < len(room) {
+		if !over && n < len(l.reader.buffer)-kept {
 			return // emptied; the next edge tells of more
 		}
 	}
@@ -220,26 +223,22 @@ func (l *lane) receive(c *conn) {
 
 // finish ends an operation whose answer came whole. Without keep the
 // connection is out of step, or its end was the answer's.
-func (l *lane) finish(c *conn, keep bool) {
-	now := c.answered
-	if c.reads > 1 {
-		now = l.now()
-	}
+func (l *lane) finish(c *conn, keep bool, ended time.Duration) {
 	class, status := generators.OK, int(c.parser.status)
 	var err error
 	if !l.Accept(status) {
 		class, err = generators.Status, statusError(status)
 	}
-	l.record(c, now, class, status, err)
+	l.record(c, ended, class, status, err)
 	c.partial = c.partial[:0]
 	c.requests++
 	keep = keep && !c.parser.close && int(c.sent) == len(l.Request) &&
 		(l.MaxRequests == 0 || int(c.requests) < l.MaxRequests) &&
-		(l.MaxAge == 0 || now-c.opened < l.MaxAge)
+		(l.MaxAge == 0 || ended-c.opened < l.MaxAge)
 	if !keep {
 		l.discard(c)
 	}
-	l.next(c, keep, now)
+	l.next(c, keep, l.now())
 }
 
 // A statusError is a status that the load does not accept.
@@ -309,9 +308,6 @@ func (l *lane) next(c *conn, keep bool, now time.Duration) {
 		l.offer(now)
 	}
 	due, more := l.takeWaiting()
-	if more && !l.closed {
-		now = l.now()
-	}
 	switch {
 	case more && keep:
 		l.begin(c, due, now)

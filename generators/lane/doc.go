@@ -21,4 +21,7 @@ type Config struct {
 	MaxRequests int              // a connection takes so many requests; 0: any number
 	MaxBody     int64            // bytes of body read before the answer is refused
 	Accept      func(status int) bool
+	// Precision is how late an arrival may go out so that several share one
+	// waking of the lane; 0 wakes for each.
+	Precision time.Duration
 }

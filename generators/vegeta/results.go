@@ -46,11 +46,11 @@ func (w *ResultsWriter) Write(op generators.Op, method, url, attack string, seq 
 	r := vegeta.Result{
 		Attack:    attack,
 		Seq:       seq,
-		Code:      uint16(min(max(op.Status, 0), 999)), //nolint:gosec // within 0..999
+		Code:      uint16(min(max(op.Status, 0), 999)),
 		Timestamp: op.Due,
 		Latency:   op.Ended.Sub(op.Due),
-		BytesOut:  uint64(max(op.BytesOut, 0)), //nolint:gosec // not negative
-		BytesIn:   uint64(max(op.BytesIn, 0)),  //nolint:gosec // not negative
+		BytesOut:  uint64(max(op.BytesOut, 0)),
+		BytesIn:   uint64(max(op.BytesIn, 0)),
 		Method:    method,
 		URL:       url,
 	}

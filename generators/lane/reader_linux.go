@@ -1,0 +1,75 @@
+package lane
+
+import (
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+const readBuffer = 64 << 10
+
+// A reader receives from sockets, with the kernel's stamps of when the bytes
+// came. It belongs to one lane and is used in place: it must not be copied
+// after init.
+type reader struct {
+	buffer  []byte
+	control [64]byte
+	vector  unix.Iovec
+	header  unix.Msghdr
+}
+
+func (r *reader) init() {
+	r.buffer = make([]byte, readBuffer)
+	r.header.Iov, r.header.Iovlen = &r.vector, 1
+	r.header.Control = &r.control[0]
+}
+
+// read receives into the buffer behind what is kept there. at is when the
+// kernel got the last of it, on the wall clock in nanoseconds; 0 when it did
+// not say.
+func (r *reader) read(fd int32, kept int) (n int, at int64, errno unix.Errno) {
+	room := r.buffer[kept:]
+	r.vector.Base = unsafe.SliceData(room)
+	r.vector.SetLen(len(room))
+	r.header.SetControllen(len(r.control))
+	got, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(&r.header)), 0)
+	if errno != 0 {
+		return 0, 0, errno
+	}
+	const stamp = unix.SizeofCmsghdr + int(unsafe.Sizeof(unix.Timespec{}))
+	if r.header.Controllen >= uint64(stamp) {
+		h := (*unix.Cmsghdr)(unsafe.Pointer(&r.control[0]))
+		if h.Level == unix.SOL_SOCKET && h.Type == unix.SCM_TIMESTAMPNS {
+			at = (*unix.Timespec)(unsafe.Pointer(&r.control[unix.SizeofCmsghdr])).Nano()
+		}
+	}
+	return int(got), at, 0
+}
+
+// came turns the kernel's stamp into the run's time. The stamp is from the
+// wall clock, which may be stepped: one that does not lie between the start of
+// the operation and now is not believed.
+func (l *lane) came(stamp int64, started time.Duration) time.Duration {
+	t := time.Now()
+	now := t.Sub(l.run.Origin)
+	if stamp == 0 {
+		return now
+	}
+	age := time.Duration(t.UnixNano() - stamp)
+	if age < 0 || now-age < started {
+		return now
+	}
+	return now - age
+}
+
+// sleepUntil sleeps until a time of the run; events of connections do not
+// wake it. A signal may end it early.
+func sleepUntil(origin time.Time, at time.Duration) {
+	d := at - time.Since(origin)
+	if d <= 0 {
+		return
+	}
+	ts := unix.NsecToTimespec(int64(d))
+	_, _, _ = unix.Syscall6(unix.SYS_CLOCK_NANOSLEEP, unix.CLOCK_MONOTONIC, 0, uintptr(unsafe.Pointer(&ts)), 0, 0, 0)
+}
