@@ -17,8 +17,9 @@ race: ## the same under the race detector
 e2e: ## whole runs against real processes: the examples, interrupts, kill -9
 	$(GO) test -tags e2e -count=1 -timeout 15m -run E2E ./cmd/brunt
 
-bench: ## the hot paths, with allocations
+bench: ## the hot paths, with allocations; then brunt beside its peers
 	$(GO) test -run '^$$' -bench . -benchmem ./generators/... ./reports/journal ./scenarios/engine
+	$(GO) run ./examples/bench
 
 fuzz: ## every fuzz target for ten seconds
 	@for pkg in $$($(GO) list ./...); do \

@@ -54,9 +54,14 @@ type Receipt struct {
 	// OneShot marks a fault that has nothing to undo: a killed process stays
 	// killed. The engine does not call Undo for it, it is never pending, and
 	// its Undo is a no-op for whoever calls it all the same.
-	OneShot bool            `json:"one_shot,omitempty"`
-	Made    time.Time       `json:"made"`
-	Data    json.RawMessage `json:"data"` // the kind's own: image before, image set
+	OneShot bool      `json:"one_shot,omitempty"`
+	Class   Class     `json:"class,omitempty"` // what a reboot does to it; empty counts as durable
+	Boot    string    `json:"boot,omitempty"`  // the boot it was made in; empty where there is no name for it
+	Made    time.Time `json:"made"`
+	// Most is how long after it was made the fault may last at the most; the
+	// lease ends it then, whatever the run does. 0: no limit is declared.
+	Most time.Duration   `json:"most_ns,omitempty"`
+	Data json.RawMessage `json:"data"` // the kind's own: image before, image set
 }
 
 // A State is what Verify saw.
@@ -93,8 +98,8 @@ func (c *ConflictError) Error() string {
 func (c *ConflictError) Is(target error) bool { return target == ErrConflict }
 
 // NewReceipt makes the receipt that a kind's Prepare returns: a fresh ID (the
-// fault's name and 64 random bits), the present time, and data as JSON. It
-// fails only when data is not JSON.
+// fault's name and 64 random bits), the present time and boot, and data as JSON.
+// It fails only when data is not JSON. Kinds set Class themselves.
 func NewReceipt(fault, kind string, targets []string, oneShot bool, data any) (Receipt, error) {
 	raw, err := json.Marshal(data)
 	if err != nil {
@@ -108,6 +113,7 @@ func NewReceipt(fault, kind string, targets []string, oneShot bool, data any) (R
 		Kind:    kind,
 		Targets: targets,
 		OneShot: oneShot,
+		Boot:    BootID(),
 		Made:    time.Now().UTC(),
 		Data:    raw,
 	}, nil

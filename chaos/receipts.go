@@ -42,7 +42,8 @@ const (
 
 // A Record is one line of the receipts' file.
 type Record struct {
-	Seq     int       `json:"seq"` // counts from 1, so that a missing line shows
+	Seq     int       `json:"seq"`             // counts from 1, so that a missing line shows
+	Epoch   int64     `json:"epoch,omitempty"` // in whose turn it was written; see EpochFile
 	At      time.Time `json:"at"`
 	Stage   Stage     `json:"stage"`
 	ID      string    `json:"id"`
@@ -60,11 +61,14 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Receipts is the write-ahead log of a run's faults: what was about to be
 // touched is on disk, synced, before it is touched. It is an append-only file
-// of JSON lines, each with a checksum, held under a lock. Its methods are safe
-// for concurrent use.
+// of JSON lines, each with a checksum, held under a lock. Whoever takes over
+// from a holder that is stopped cannot take its lock; an epoch in a file of its
+// own fences that holder off. Its methods are safe for concurrent use.
 type Receipts struct {
 	mu      sync.Mutex
 	file    *os.File
+	dir     string
+	epoch   int64 // whose turn it was when the file was opened
 	good    int64 // length of the file up to the last whole record
 	broken  error // set when a failed write could not be taken back
 	records []Record
@@ -92,7 +96,8 @@ func openReceipts(file *os.File) (*Receipts, error) {
 	if err := lock(file); err != nil {
 		return nil, err
 	}
-	r := &Receipts{file: file}
+	r := &Receipts{file: file, dir: filepath.Dir(file.Name())}
+	r.adopt()
 	var err error
 	if r.records, r.damage, r.good, err = readRecords(file); err != nil {
 		return nil, err
@@ -101,7 +106,42 @@ func openReceipts(file *os.File) (*Receipts, error) {
 		return nil, err
 	}
 	// The file's name must survive a power cut as well as its bytes.
-	return r, syncDir(filepath.Dir(file.Name()))
+	return r, syncDir(r.dir)
+}
+
+// adopt takes the turn: the present epoch, or the first. An epoch that was never
+// written whole is raised: there is nobody else here. Where even that fails (a
+// full disk), nothing can be recorded, but faults can still be mended.
+func (r *Receipts) adopt() {
+	epoch, err := Epoch(r.dir)
+	if err != nil || epoch == 0 {
+		epoch, _ = Fence(r.dir) // what it lacks, every write will say
+	}
+	r.epoch = epoch
+}
+
+// Resume takes the turn back after it was taken from this process. It is for a
+// run that was fenced off by someone who is there no more.
+func (r *Receipts) Resume() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	epoch, err := Fence(r.dir)
+	if err != nil {
+		return err
+	}
+	r.epoch = epoch
+	return nil
+}
+
+// fenced returns ErrFenced when someone else has taken the turn.
+func (r *Receipts) fenced() error {
+	switch now, err := Epoch(r.dir); {
+	case err != nil:
+		return err
+	case now > r.epoch:
+		return fmt.Errorf("%w: epoch %d has begun, and this is %d", ErrFenced, now, r.epoch)
+	}
+	return nil
 }
 
 // ReadReceipts reads the records of a run directory without locking or
@@ -121,6 +161,12 @@ func ReadReceipts(dir string) (records []Record, damage []string, err error) {
 		return nil, nil, fmt.Errorf("read receipts: %w", err)
 	}
 	return records, damage, nil
+}
+
+// ReadPending is ReadReceipts for what is not verified gone; see Pending.
+func ReadPending(dir string) (receipts []Receipt, damage []string, err error) {
+	records, damage, err := ReadReceipts(dir)
+	return pending(records), damage, err
 }
 
 // readRecords reads all whole records, and good, the length of the file up to
@@ -234,14 +280,22 @@ func (r *Receipts) Conflict(id, found string) error {
 	return r.write(Record{Stage: StageConflict, ID: id, Text: found})
 }
 
-// write appends one record and returns when it is on disk.
+// write appends one record and returns when it is on disk. Nil receipts record
+// nothing.
 func (r *Receipts) write(record Record) error {
+	if r == nil {
+		return nil
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.broken != nil {
 		return fmt.Errorf("write receipt %s: %w", record.ID, r.broken)
 	}
+	if err := r.fenced(); err != nil {
+		return fmt.Errorf("write receipt %s: %w", record.ID, err)
+	}
 	record.At = time.Now().UTC()
+	record.Epoch = r.epoch
 	record.Seq = 1
 	if n := len(r.records); n > 0 {
 		record.Seq = r.records[n-1].Seq + 1

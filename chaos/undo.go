@@ -120,9 +120,10 @@ func Undo(ctx context.Context, receipts *Receipts, mend func(kind string) (Fault
 // within UndoBound. The run's engine and `brunt undo` share it. A receipt that
 // cannot be written (a full disk) does not keep the fault from being mended:
 // it then counts as gone, and Reason says what was not recorded. Callers pass
-// a context that outlives their own cancellation.
+// a context that outlives their own cancellation. Nil receipts record nothing.
 //
-// For a one-shot it does nothing and returns OutcomeGone.
+// A volatile fault that a reboot has ended is not undone, only looked at. For a
+// one-shot it does nothing and returns OutcomeGone.
 func UndoOne(ctx context.Context, receipts *Receipts, fault Fault, receipt Receipt) Outcome {
 	started := time.Now()
 	outcome := Outcome{Receipt: receipt, State: OutcomeGone}
@@ -143,6 +144,9 @@ func UndoOne(ctx context.Context, receipts *Receipts, fault Fault, receipt Recei
 }
 
 func undoOne(ctx context.Context, receipts *Receipts, fault Fault, receipt Receipt, note func(error)) (state, reason string) {
+	if receipt.rebooted() && receipt.Class == Volatile {
+		return endedByReboot(ctx, receipts, fault, receipt, note)
+	}
 	_, err := bounded(ctx, "undo", func() (State, error) { return "", fault.Undo(ctx, receipt) })
 	switch {
 	case errors.Is(err, ErrConflict):
@@ -170,12 +174,29 @@ func undoOne(ctx context.Context, receipts *Receipts, fault Fault, receipt Recei
 	return OutcomeUnverified, fmt.Sprintf("still %s after undo", seen)
 }
 
+// endedByReboot settles a fault that a reboot has ended. Nothing is undone: what
+// the receipt names may be someone else's by now. A look is taken all the same;
+// only where it sees the fault itself is the reboot not believed.
+func endedByReboot(ctx context.Context, receipts *Receipts, fault Fault, receipt Receipt, note func(error)) (state, reason string) {
+	seen, err := Look(ctx, fault, receipt)
+	if err == nil && seen == Active {
+		return OutcomeUnverified, "the machine was started anew since, and the fault is still seen"
+	}
+	note(receipts.Gone(receipt.ID))
+	return OutcomeGone, "the machine was started anew since, which ended it"
+}
+
+// Look is one Verify, by a fault that may panic or hang.
+func Look(ctx context.Context, fault Fault, receipt Receipt) (State, error) {
+	return bounded(ctx, "verify", func() (State, error) { return fault.Verify(ctx, receipt) })
+}
+
 // Await looks again and again, ever less often, until Verify says want or
 // Conflict, or ctx ends; it returns what it saw last. The engine uses it to
 // prove a fault effective as well as gone: give it a context with a deadline.
 func Await(ctx context.Context, fault Fault, receipt Receipt, want State) (State, error) {
 	for wait := firstLook; ; wait = min(2*wait, longestLook) {
-		state, err := bounded(ctx, "verify", func() (State, error) { return fault.Verify(ctx, receipt) })
+		state, err := Look(ctx, fault, receipt)
 		if state == Conflict || err == nil && state == want {
 			return state, err
 		}

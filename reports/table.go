@@ -55,14 +55,14 @@ func (t *table) lines(indent string) []string {
 	return out
 }
 
-// wrap breaks a text into lines of at most width runes, with first before the
+// wrap breaks a text into lines of at most textWidth runes, with first before the
 // first line and rest before the others. A word longer than a line stands
 // alone.
-func wrap(text, first, rest string, width int) []string {
+func wrap(text, first, rest string) []string {
 	var out []string
 	line, empty := first, true
 	for _, word := range strings.Fields(text) {
-		if !empty && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
+		if !empty && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > textWidth {
 			out = append(out, line)
 			line, empty = rest, true
 		}

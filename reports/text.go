@@ -67,7 +67,7 @@ func (t *text) table(tb *table) { t.lines = append(t.lines, tb.lines("  ")...) }
 func (t *text) head() {
 	r := t.r
 	t.line("%s  %s", strings.ToUpper(string(r.Verdict)), r.Name)
-	t.lines = append(t.lines, wrap(r.Cause, "  ", "  ", textWidth)...)
+	t.lines = append(t.lines, wrap(r.Cause, "  ", "  ")...)
 }
 
 func (t *text) why() {
@@ -76,7 +76,7 @@ func (t *text) why() {
 	}
 	t.section("Why")
 	for _, s := range t.r.Why {
-		t.lines = append(t.lines, wrap(s, "  - ", "    ", textWidth)...)
+		t.lines = append(t.lines, wrap(s, "  - ", "    ")...)
 	}
 }
 
@@ -311,7 +311,7 @@ func (t *text) generator() {
 			duration(w.DispatchLag), percent(w.CPU), plural(int64(w.Cores), "core"), duration(w.GCPause), count(int64(w.Files)))
 	}
 	for _, p := range tr.Problems {
-		t.lines = append(t.lines, wrap(upper(p), "  - ", "    ", textWidth)...)
+		t.lines = append(t.lines, wrap(upper(p), "  - ", "    ")...)
 	}
 }
 
@@ -347,7 +347,7 @@ func (t *text) warnings() {
 			t.line("  - and %d more, in report.json", len(all)-i)
 			break
 		}
-		t.lines = append(t.lines, wrap(w, "  - ", "    ", textWidth)...)
+		t.lines = append(t.lines, wrap(w, "  - ", "    ")...)
 	}
 }
 
@@ -367,5 +367,5 @@ func (t *text) foot() {
 		}
 	}
 	t.lines = append(t.lines, "")
-	t.lines = append(t.lines, wrap(strings.Join(parts, " · "), "", "", textWidth)...)
+	t.lines = append(t.lines, wrap(strings.Join(parts, " · "), "", "")...)
 }

@@ -46,8 +46,8 @@ const (
 	// little to have decided one by itself.
 	maxStrained = 0.01
 
-	// maxHiccups is the share of judged seconds up to which late dispatch, and
-	// nothing worse, does not make the generator the bottleneck of the run.
+	// maxHiccups is the share of judged seconds up to which delay, by late
+	// dispatch or a pause of the collector and nothing worse, does not make the generator the bottleneck of the run.
 	// What is late still goes out, its response time counts from when it was
 	// due, and so it can only look worse than it was: findings that held
 	// stand, and those that failed by less than the delay are unknown. Past
@@ -120,7 +120,6 @@ type Delivery struct {
 type strain struct {
 	seconds int64
 	delay   time.Duration // by how much it can have made things look later
-	beyond  bool          // there is more to it than arrivals dispatched late
 	deep    bool          // there is more to it than delay can tell
 }
 
@@ -139,7 +138,7 @@ func watchGenerator(j *journal.Journal, spans []span, r *Report) Trust {
 		case e.Kind == journal.LoadSecond && e.Load != nil && e.Load.Failed[localClass] > 0:
 			t.Worst.LocalErrors += e.Load.Failed[localClass]
 			local.add(at, 0)
-			t.add(at, strain{beyond: true, deep: true})
+			t.add(at, strain{deep: true})
 		case e.Kind == journal.HealthSecond && e.Health != nil:
 			h := e.Health
 			seen[at] = true
@@ -150,15 +149,15 @@ func watchGenerator(j *journal.Journal, spans []span, r *Report) Trust {
 			}
 			if h.GCPause > maxPause {
 				pause.add(at, float64(h.GCPause))
-				t.add(at, strain{delay: h.GCPause, beyond: true})
+				t.add(at, strain{delay: h.GCPause})
 			}
 			if h.Cores > 0 && h.CPU >= maxCPU*float64(h.Cores) {
 				cpu.add(at, h.CPU/float64(h.Cores))
-				t.add(at, strain{beyond: true, deep: true})
+				t.add(at, strain{deep: true})
 			}
 			if h.FileLimit > 0 && float64(h.Files) >= maxFiles*float64(h.FileLimit) {
 				files.add(at, float64(h.Files))
-				t.add(at, strain{beyond: true, deep: true})
+				t.add(at, strain{deep: true})
 			}
 		}
 	}
@@ -213,7 +212,7 @@ func (t *Trust) deliver(r *Report, say func(string, ...any)) {
 
 func (t *Trust) add(at time.Duration, s strain) {
 	old := t.strain[at]
-	t.strain[at] = strain{seconds: 1, delay: old.delay + s.delay, beyond: old.beyond || s.beyond, deep: old.deep || s.deep}
+	t.strain[at] = strain{seconds: 1, delay: old.delay + s.delay, deep: old.deep || s.deep}
 }
 
 func (t *Trust) worst(h *journal.Health, at time.Duration) {
@@ -242,7 +241,6 @@ func (t *Trust) over(from, to time.Duration) (sum strain) {
 		if at < to && at+time.Second > from {
 			sum.seconds++
 			sum.delay = max(sum.delay, s.delay)
-			sum.beyond = sum.beyond || s.beyond
 			sum.deep = sum.deep || s.deep
 		}
 	}
@@ -257,7 +255,7 @@ func (s strain) tooMuch(window float64) bool {
 
 // hiccup reports whether the strain may have decided nothing, if waits agree.
 func (s strain) hiccup(window float64) bool {
-	return !s.beyond && float64(s.seconds) <= max(maxHiccups*window, 1)
+	return !s.deep && float64(s.seconds) <= max(maxHiccups*window, 1)
 }
 
 // An episode is the seconds in which one thing was wrong.
@@ -301,6 +299,9 @@ func lagLimit(objectives []Objective) time.Duration {
 				limit = share
 			}
 		}
+	}
+	if limit == 0 && len(objectives) > 0 {
+		return maxLag // nothing is judged that less could decide
 	}
 	return min(max(limit, minLag), maxLag)
 }
@@ -373,7 +374,7 @@ func (r *Report) doubt(j *journal.Journal, o *Objective) (doubt, note string) {
 	if s.hiccup(window) && waited(j, o.Finding) <= r.Trust.Limits.DispatchLag {
 		return "", fmt.Sprintf("the generator was late in %s of the window, but operations waited too little for it to matter", strained)
 	}
-	if o.State == objective.Pass && ok && strings.HasPrefix(o.Limit, "<") && !s.beyond && r.offeredOpen(o.Finding) {
+	if o.State == objective.Pass && ok && strings.HasPrefix(o.Limit, "<") && !s.deep && r.offeredOpen(o.Finding) {
 		return "", fmt.Sprintf("the generator was late in %s of the window; response times hold that delay, and were within the limit all the same", strained)
 	}
 	if o.State == objective.Fail && ok && !s.deep && time.Duration(o.Value)-s.delay > limit {

@@ -108,7 +108,7 @@ func parseSine(text string, from, to int) (*generators.Sine, generators.Process,
 }
 
 // readTracePiece reads arrivals: { trace: FILE, speed: 2 }.
-func (l *loader) readTracePiece(p *phaseSpec, n, arrivals, rate, users decode.Node) ([]plannedPiece, bool) {
+func (l *loader) readTracePiece(p *phaseSpec, arrivals, rate, users decode.Node) ([]plannedPiece, bool) {
 	var o traceOptions
 	if !l.d.Decode(arrivals, &o) {
 		return nil, false

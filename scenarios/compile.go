@@ -74,6 +74,7 @@ func (l *loader) compile(env CompileEnv) *Plan {
 	}
 	guard := l.guard
 	plan := &Plan{Allow: guard.Allow, MaxTargets: l.top.Safety.MaxTargets, Reports: l.top.Report}
+	plan.Lease, plan.Renew = l.top.Safety.lease()
 	if len(plan.Reports) == 0 {
 		plan.Reports = defaultReports()
 	}
@@ -86,11 +87,12 @@ func (l *loader) compile(env CompileEnv) *Plan {
 	}
 	for _, spec := range l.faults {
 		f, err := spec.kind.New(spec.config, chaos.Env{Fault: spec.name, For: spec.options.For, Seed: l.seed("fault", spec.name),
-			Processes: env.Processes, Proxies: env.Proxies})
+			Processes: env.Processes, Proxies: env.Proxies, Allow: plan.Allow})
 		if err != nil {
 			l.d.Report(spec.key, decode.CodeBadValue, "fault "+spec.name+": "+err.Error(), "")
 		}
-		plan.Faults = append(plan.Faults, Fault{Name: spec.name, Kind: spec.kind.Name, At: spec.plan.At, For: spec.plan.For, OneShot: spec.oneShot, Fault: f})
+		plan.Faults = append(plan.Faults, Fault{Name: spec.name, Kind: spec.kind.Name, At: spec.plan.At, For: spec.plan.For, OneShot: spec.oneShot, Fault: f,
+			AllowIrreversible: spec.options.AllowIrreversible})
 	}
 	for _, spec := range l.probes {
 		p, err := spec.kind.New(spec.config, probes.Env{Name: spec.name, Allow: plan.Allow})

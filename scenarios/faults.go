@@ -41,7 +41,7 @@ func (l *loader) readFault(spec *faultSpec) bool {
 	for i, k := range l.kinds.Faults {
 		names[i] = k.Name
 	}
-	own := []string{"at", "for"}
+	own := []string{"at", "for", "allow_irreversible"}
 	found, ok := l.pickKind(spec.node, "fault", "fault "+spec.name, own, names)
 	if spec.node.Kind() != decode.Map {
 		return false

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,12 +25,14 @@ type guard struct {
 //	*.shop.svc:8080     the same, that port
 //	10.1.0.0/16         every address in the network, any port
 //	[::1]:8080, ::1     IPv6
+//	unix:/run/app.sock  that Unix socket; unix:@name an abstract one
 type hostPattern struct {
 	text   string
 	suffix bool
 	host   string // lower case, no trailing dot
 	port   string // "": any
 	prefix netip.Prefix
+	socket string // "unix:" and the path, for a Unix socket; the rest is then empty
 
 	implied bool // of the stack or a proxy, not in target.hosts
 }
@@ -43,6 +46,10 @@ func parseHostPattern(text string) (hostPattern, *textError) {
 	}
 	if text == "" || strings.ContainsAny(text, " \t\r\n") {
 		return fail("a host is a name without spaces", "write shop.example, shop.example:443, *.shop.svc or 10.1.0.0/16")
+	}
+	if socket, ok := socketOf(text); ok {
+		p.socket = socket
+		return p, nil
 	}
 	if scheme, rest, ok := strings.Cut(text, "://"); ok {
 		host, _, _ := strings.Cut(rest, "/")
@@ -88,7 +95,23 @@ func parseHostPattern(text string) (hostPattern, *textError) {
 	return p, nil
 }
 
+// socketOf is the one way to write a Unix socket, with its unix: in front;
+// false for anything else, such as a port of a host called unix.
+func socketOf(text string) (string, bool) {
+	name, ok := strings.CutPrefix(text, "unix:")
+	switch {
+	case ok && strings.HasPrefix(name, "/"):
+		return "unix:" + path.Clean(name), true
+	case ok && strings.HasPrefix(name, "@"):
+		return text, true
+	}
+	return "", false
+}
+
 func (p hostPattern) match(host, port string) bool {
+	if p.socket != "" {
+		return false
+	}
 	if p.port != "" && p.port != port {
 		return false
 	}
@@ -112,8 +135,15 @@ func canonicalHost(host string) string {
 	return host
 }
 
-// Allow refuses an address, "host:port" or a bare host, outside the target.
+// Allow refuses an address outside the target: "host:port", a bare host, or
+// "unix:" and the path of a socket.
 func (g *guard) Allow(address string) error {
+	if socket, ok := socketOf(address); ok {
+		if slices.ContainsFunc(g.patterns, func(p hostPattern) bool { return p.socket == socket }) {
+			return nil
+		}
+		return g.refuse(address)
+	}
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		host, port = address, ""
@@ -124,6 +154,11 @@ func (g *guard) Allow(address string) error {
 			return nil
 		}
 	}
+	return g.refuse(address)
+}
+
+// refuse says why an address is refused.
+func (g *guard) refuse(address string) error {
 	if len(g.patterns) == 0 {
 		return fmt.Errorf("%s is outside the target: target.hosts is empty", address)
 	}

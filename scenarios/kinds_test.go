@@ -22,7 +22,12 @@ type testHTTP struct {
 	Headers     map[string]string `yaml:"headers" template:"true" doc:"Headers of every request."`
 	Connections testConnections   `yaml:"connections" doc:"How connections are kept."`
 	Get         string            `yaml:"get" template:"true" scalar:"true" doc:"A single request."`
-	Steps       []testStep        `yaml:"steps" doc:"The flow."`
+
+	Proxy     string              `yaml:"proxy" doc:"A way."`
+	Unix      string              `yaml:"unix" doc:"Another."`
+	ConnectTo map[string][]string `yaml:"connect_to" doc:"A third."`
+
+	Steps []testStep `yaml:"steps" doc:"The flow."`
 }
 
 type testConnections struct {

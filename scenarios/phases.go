@@ -156,7 +156,7 @@ func (l *loader) readPieces(p *phaseSpec, n decode.Node) ([]plannedPiece, bool) 
 	}
 	rate, users, arrivals := o.Rate.Node, o.Users.Node, o.Arrivals.Node
 	if arrivals.Kind() == decode.Map {
-		return l.readTracePiece(p, n, arrivals, rate, users)
+		return l.readTracePiece(p, arrivals, rate, users)
 	}
 	switch {
 	case rate.Kind() != decode.Null && users.Kind() != decode.Null:

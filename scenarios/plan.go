@@ -27,6 +27,9 @@ type Plan struct {
 	// MaxTargets is how many things one fault may hit: a fault whose receipt
 	// names more is refused before it is injected. 0: no limit.
 	MaxTargets int
+	// Lease is how long the run's faults may stay without a sign of life from
+	// the run, and Renew how often it gives one.
+	Lease, Renew time.Duration
 }
 
 // A Load is a named stream of operations: an open model (Schedule) or a
@@ -55,6 +58,8 @@ type Fault struct {
 	For     time.Duration // 0: one-shot, or until the run ends
 	OneShot bool
 	Fault   chaos.Fault
+	// AllowIrreversible lets the fault leave something behind for good.
+	AllowIrreversible bool
 }
 
 // A Probe is one thing watched for the whole run.

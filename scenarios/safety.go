@@ -33,6 +33,33 @@ func (l *loader) checkSafety() {
 	if s.MaxRate > 0 {
 		l.checkRate(s.MaxRate)
 	}
+	l.checkLease()
+}
+
+// The lease on a run's faults when the scenario does not say.
+const (
+	defaultLease = 15 * time.Second
+	defaultRenew = 5 * time.Second
+)
+
+// lease is how long the lease on faults lasts, and how often it is renewed.
+func (s safety) lease() (lease, renew time.Duration) {
+	lease = cmp.Or(s.Lease, defaultLease)
+	return lease, cmp.Or(s.Renew, min(defaultRenew, lease/3))
+}
+
+func (l *loader) checkLease() {
+	lease, renew := l.top.Safety.lease()
+	if lease >= 2*renew {
+		return
+	}
+	section, _ := l.d.Doc.Root().Get("safety")
+	at, ok := section.Get("renew")
+	if !ok {
+		at, _ = section.Get("lease")
+	}
+	l.d.Report(at, codeSafety, fmt.Sprintf("a lease of %s cannot be renewed every %s: one late renewal would end the run", decode.FormatDuration(lease), decode.FormatDuration(renew)),
+		"renew at most every "+decode.FormatDuration(lease/2))
 }
 
 // checkRate compares the limit with the sum of all open loads, phase by phase.

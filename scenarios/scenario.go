@@ -68,12 +68,14 @@ type loader struct {
 	options Options
 	file    string
 
-	d      *decode.Decoder
-	x      *expander
-	top    document
-	guard  guard
-	fatal  decode.Problems // the text is not YAML: nothing else is worth saying
-	broken map[string]bool // names of loads, probes and phases that were not understood
+	d     *decode.Decoder
+	x     *expander
+	top   document
+	guard guard
+	// instead are the addresses that the kind being read connects elsewhere for.
+	instead map[string]bool
+	fatal   decode.Problems // the text is not YAML: nothing else is worth saying
+	broken  map[string]bool // names of loads, probes and phases that were not understood
 
 	stack      *StackKind
 	stackGiven map[string]string // its variables when it runs; nil while checking

@@ -28,7 +28,7 @@ type document struct {
 
 // target is the section of that name.
 type target struct {
-	Hosts      []text   `yaml:"hosts" example:"shop.staging.svc:443" doc:"Hosts that may be loaded and broken: host, host:port, *.suffix or a network such as 10.1.0.0/16."`
+	Hosts      []text   `yaml:"hosts" example:"shop.staging.svc:443" doc:"Hosts that may be loaded and broken: host, host:port, *.suffix, a network such as 10.1.0.0/16, or unix:PATH for a socket."`
 	Stack      text     `yaml:"stack" doc:"A stack of real processes that brunt starts for the run and stops after it."`
 	Proxies    proxNode `yaml:"proxies" doc:"TCP proxies that brunt runs, to break what passes through them, by name."`
 	Kubernetes kubeNode `yaml:"kubernetes" doc:"The cluster and namespace of the target. Not built yet."`
@@ -48,6 +48,9 @@ type safety struct {
 	MaxInFlight int     `yaml:"max_in_flight" min:"1" max:"1000000" example:"20000" doc:"The most operations in flight that a load may ask for."`
 	MaxTargets  int     `yaml:"max_targets" min:"1" example:"2" doc:"The most things one fault may hit; one that resolves to more is refused before anything is touched."`
 	Abort       []text  `yaml:"abort" example:"browse.errors > 50% for 15s" doc:"Conditions on which the run stops at once and every fault is undone."`
+
+	Lease time.Duration `yaml:"lease" min:"1s" max:"10m" example:"15s" doc:"How long faults may stay when the run does not renew its lease on them, because it is dead or frozen; 15s unless told."`
+	Renew time.Duration `yaml:"renew" min:"100ms" max:"5m" example:"5s" doc:"How often the run renews its lease: at least twice within it; 5s, or a third of a shorter lease, unless told."`
 }
 
 // loadOptions are the keys of a load beside its kind and its steps.
@@ -79,6 +82,8 @@ type phase struct {
 type faultOptions struct {
 	At  time.Duration `yaml:"at" default:"0s" doc:"When it is injected, from the phase's start."`
 	For time.Duration `yaml:"for" min:"1ms" doc:"How long it lasts; without it, until the run ends."`
+
+	AllowIrreversible bool `yaml:"allow_irreversible" doc:"Whether it may leave something behind that no undo restores."`
 }
 
 // rateOptions is the long form of what a load offers during a phase.

@@ -243,13 +243,67 @@ func addressOf(s string) string {
 
 // addressKeys are the keys under which kinds keep where they connect to.
 var addressKeys = []string{
-	"base", "url", "address", "addresses", "brokers", "endpoint", "server", "servers", "target", "targets",
+	"base", "url", "address", "addresses", "brokers", "endpoint", "server", "servers", "target", "targets", "proxy",
 	"get", "post", "put", "patch", "delete", "head", "options",
 }
 
 // checkAddresses refuses, with its place, whatever a kind's configuration
 // names outside the target. What is known only during the run is refused then.
+// Where it says that connections go elsewhere than to the URL's host (unix,
+// connect_to), it is there that has to be in the target.
 func (l *loader) checkAddresses(n decode.Node) {
+	if n.Kind() == decode.Map {
+		if socket, ok := n.Get("unix"); ok && socket.Kind() == decode.Scalar {
+			l.checkSocket(socket)
+			return
+		}
+		if instead, ok := n.Get("connect_to"); ok {
+			l.instead = map[string]bool{}
+			defer func() { l.instead = nil }()
+			for _, e := range instead.Entries() {
+				l.instead[canonicalAddress(e.Key)] = true
+				l.checkDetour(e.Value)
+			}
+		}
+	}
+	l.checkNamed(n)
+}
+
+// checkDetour checks one address of connect_to, or a list of them.
+func (l *loader) checkDetour(n decode.Node) {
+	if n.Kind() == decode.Scalar {
+		l.checkAddress(n)
+	}
+	for _, item := range n.Items() {
+		l.checkAddress(item)
+	}
+}
+
+// checkSocket checks the path of a Unix socket.
+func (l *loader) checkSocket(n decode.Node) {
+	e, err := l.x.expand(n.Text(), true, l.session)
+	if err != nil || e.text == "" {
+		return // reported where it was decoded
+	}
+	socket := "unix:" + e.text
+	if l.guard.Allow(socket) == nil {
+		return
+	}
+	l.d.ReportText(n, 0, len(n.Text()), codeOutside, "the socket "+e.text+" is outside the target",
+		fmt.Sprintf("add %q to target.hosts if that is what you mean to load", socket))
+}
+
+// canonicalAddress folds the ways to write one host:port.
+func canonicalAddress(s string) string {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return s
+	}
+	return net.JoinHostPort(canonicalHost(host), port)
+}
+
+// checkNamed checks the addresses under the keys that hold some.
+func (l *loader) checkNamed(n decode.Node) {
 	switch n.Kind() {
 	case decode.Scalar:
 		if strings.Contains(n.Text(), "://") || strings.Contains(n.Text(), "$") {
@@ -260,7 +314,7 @@ func (l *loader) checkAddresses(n decode.Node) {
 			switch {
 			case e.Key == "steps":
 				for _, step := range e.Value.Items() {
-					l.checkAddresses(step)
+					l.checkNamed(step)
 				}
 			case !slices.Contains(addressKeys, e.Key):
 			case e.Value.Kind() == decode.Scalar:
@@ -297,7 +351,7 @@ func (l *loader) checkAddress(n decode.Node) {
 		return // known only during the run
 	}
 	address := addressOf(authority[:start+length])
-	if address == "" || l.x.anyStack || l.guard.Allow(address) == nil {
+	if address == "" || l.x.anyStack || l.instead[canonicalAddress(address)] || l.guard.Allow(address) == nil {
 		return
 	}
 	at, count := e.locate(start, length)

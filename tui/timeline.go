@@ -22,22 +22,22 @@ func (s *screen) timeline() []row {
 		}
 	}
 	w := s.width - gutter - 1
-	label := func(text string, as role) span { return field(" "+text, gutter, as) }
+	label := func(text string) span { return field(" "+text, gutter, dim) }
 
-	rows := []row{append(row{label("phases", dim)}, s.phaseBar(w)...).fit(s.width)}
+	rows := []row{append(row{label("phases")}, s.phaseBar(w)...).fit(s.width)}
 	if tall {
 		columns := s.plannedColumns(w)
-		rows = append(rows, row{label("planned", dim), {spark(columns, highest(columns)), accent}}.fit(s.width))
+		rows = append(rows, row{label("planned"), {spark(columns, highest(columns)), accent}}.fit(s.width))
 	}
-	rows = append(rows, append(row{label("time", dim)}, s.nowBar(w)...).fit(s.width))
+	rows = append(rows, append(row{label("time")}, s.nowBar(w)...).fit(s.width))
 	switch {
 	case len(s.faults) == 0:
 	case each:
 		for _, f := range s.faults {
-			rows = append(rows, append(row{label(clean(f.plan.Name), dim)}, s.bands(w, []faultNow{f})...).fit(s.width))
+			rows = append(rows, append(row{label(clean(f.plan.Name))}, s.bands(w, []faultNow{f})...).fit(s.width))
 		}
 	default:
-		rows = append(rows, append(row{label("faults", dim)}, s.bands(w, s.faults)...).fit(s.width))
+		rows = append(rows, append(row{label("faults")}, s.bands(w, s.faults)...).fit(s.width))
 	}
 	return rows
 }

@@ -190,7 +190,9 @@ func (f *fault) Prepare(context.Context) (chaos.Receipt, error) {
 		}
 		targets[i] = id.String()
 	}
-	return chaos.NewReceipt(f.name, Kind, targets, f.action != "pause", data{Action: f.action, Boot: boot, Processes: found})
+	receipt, err := chaos.NewReceipt(f.name, Kind, targets, f.action != "pause", data{Action: f.action, Boot: boot, Processes: found})
+	receipt.Class = chaos.Volatile
+	return receipt, err
 }
 
 // allowed refuses a process that must not or cannot be broken.

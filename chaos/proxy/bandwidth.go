@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"errors"
-	"math/rand/v2"
 	"sync"
 	"time"
 )
@@ -31,7 +30,7 @@ func checkBandwidth(t Toxic) error {
 	return nil
 }
 
-func (b *bandwidth) leave(p piece, ready time.Time, _ *rand.Rand) time.Time {
+func (b *bandwidth) leave(p piece, ready time.Time, _ *memory) time.Time {
 	takes := time.Duration(float64(p.size) / float64(b.rate) * float64(time.Second))
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -45,6 +44,6 @@ func (b *bandwidth) leave(p piece, ready time.Time, _ *rand.Rand) time.Time {
 	return ready
 }
 
-// portion is how many bytes should make a piece at most, so that a slow link
-// trickles rather than lurches: a hundredth of a second's worth.
-func portion(rate int64) int { return int(min(max(rate/100, 1), readSize)) }
+// most keeps pieces small, so that a slow link trickles rather than lurches: a
+// hundredth of a second's worth.
+func (b *bandwidth) most(*memory) int { return int(min(max(b.rate/100, 1), readSize)) }

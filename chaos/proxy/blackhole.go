@@ -1,9 +1,6 @@
 package proxy
 
-import (
-	"math/rand/v2"
-	"time"
-)
+import "time"
 
 const blackholeType = "blackhole"
 
@@ -15,4 +12,4 @@ type blackhole struct{}
 
 func newBlackhole(Toxic) shaper { return blackhole{} }
 
-func (blackhole) leave(piece, time.Time, *rand.Rand) time.Time { return never }
+func (blackhole) leave(piece, time.Time, *memory) time.Time { return never }

@@ -54,11 +54,16 @@ func (f *fault) Prepare(ctx context.Context) (chaos.Receipt, error) {
 		}
 	}
 	target := fmt.Sprintf("proxy %s (%s to %s)", f.proxy, control.Listen, control.Upstream)
-	return chaos.NewReceipt(f.name, Kind, []string{target}, false, data{Control: control, Toxics: f.toxics, TTL: f.ttl})
+	receipt, err := chaos.NewReceipt(f.name, Kind, []string{target}, false, data{Control: control, Toxics: f.toxics, TTL: f.ttl})
+	receipt.Class = chaos.Volatile
+	return receipt, err
 }
 
 // Inject sets the toxics, all of them or none, owned by the receipt.
 func (f *fault) Inject(ctx context.Context, receipt chaos.Receipt) error {
+	if d, ok := readPeer(receipt); ok {
+		return d.inject(ctx, receipt)
+	}
 	d, err := read(receipt)
 	if err != nil {
 		return err
@@ -77,6 +82,9 @@ func (f *fault) Inject(ctx context.Context, receipt chaos.Receipt) error {
 // Undo takes away the receipt's own toxics. A proxy that has ended took them
 // with it.
 func (f *fault) Undo(ctx context.Context, receipt chaos.Receipt) error {
+	if d, ok := readPeer(receipt); ok {
+		return d.undo(ctx, receipt)
+	}
 	d, err := read(receipt)
 	if err != nil {
 		return err
@@ -93,6 +101,9 @@ func (f *fault) Undo(ctx context.Context, receipt chaos.Receipt) error {
 // where that can be tried, a connection opened through it behaves as one
 // opened directly.
 func (f *fault) Verify(ctx context.Context, receipt chaos.Receipt) (chaos.State, error) {
+	if d, ok := readPeer(receipt); ok {
+		return d.verify(ctx, receipt)
+	}
 	d, err := read(receipt)
 	if err != nil {
 		return "", err
@@ -114,7 +125,7 @@ func (f *fault) Verify(ctx context.Context, receipt chaos.Receipt) (chaos.State,
 		}
 		return chaos.Gone, nil
 	}
-	if slices.ContainsFunc(ours, ActiveToxic.effective) {
+	if proven(ours) {
 		return chaos.Active, nil
 	}
 	return "", fmt.Errorf("%w: the toxics are set on proxy %s, but %s", chaos.ErrNoEvidence, d.Control.Name, why(ours))
@@ -122,6 +133,9 @@ func (f *fault) Verify(ctx context.Context, receipt chaos.Receipt) (chaos.State,
 
 // Measure says what the toxics have done so far.
 func (f *fault) Measure(ctx context.Context, receipt chaos.Receipt) (string, error) {
+	if d, ok := readPeer(receipt); ok {
+		return d.measure(ctx)
+	}
 	d, err := read(receipt)
 	if err != nil {
 		return "", err
@@ -143,51 +157,6 @@ func (f *fault) Measure(ctx context.Context, receipt chaos.Receipt) (string, err
 
 func owned(state State, owner string) []ActiveToxic {
 	return slices.DeleteFunc(state.Toxics, func(t ActiveToxic) bool { return t.Owner != owner })
-}
-
-// effective says whether real traffic was harmed as the toxic means to.
-func (t ActiveToxic) effective() bool {
-	c := t.Counters
-	switch t.Type {
-	case latencyType:
-		return c.Pieces > 0 && c.DelayMean >= t.Delay-t.Jitter
-	case bandwidthType:
-		return c.Pieces > 0 && c.DelayMean > 0
-	case slowCloseType:
-		return c.Ends > 0 && c.EndMean >= t.Delay-t.Jitter
-	case blackholeType:
-		return c.Held > 0
-	case resetType:
-		return c.Cut > 0
-	default:
-		return false
-	}
-}
-
-// measured is what the toxic has done, in words.
-func (t ActiveToxic) measured() string {
-	c := t.Counters
-	round := func(d time.Duration) time.Duration { return d.Round(10 * time.Microsecond) }
-	switch t.Type {
-	case resetType:
-		return fmt.Sprintf("%s: cut %d connections", t.Name, c.Cut)
-	case blackholeType:
-		return fmt.Sprintf("%s: held %d bytes", t.Name, c.Held)
-	case slowCloseType:
-		return fmt.Sprintf("%s: %d streams ended %s late on average", t.Name, c.Ends, round(c.EndMean))
-	default:
-		return fmt.Sprintf("%s: %d pieces (%d bytes) left %s late on average, %s at most", t.Name, c.Pieces, c.Bytes, round(c.DelayMean), round(c.DelayMax))
-	}
-}
-
-// why says what is missing as evidence.
-func why(ours []ActiveToxic) string {
-	for _, t := range ours {
-		if t.Counters.Pieces > 0 || t.Counters.Ends > 0 {
-			return "what passed was not harmed as it should be: " + t.measured()
-		}
-	}
-	return "nothing has passed through it since"
 }
 
 func read(receipt chaos.Receipt) (data, error) {

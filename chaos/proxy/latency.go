@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"errors"
-	"math/rand/v2"
 	"time"
 )
 
@@ -22,10 +21,10 @@ func checkLatency(t Toxic) error {
 	return nil
 }
 
-func (l latency) leave(_ piece, ready time.Time, rng *rand.Rand) time.Time {
+func (l latency) leave(_ piece, ready time.Time, m *memory) time.Time {
 	ready = ready.Add(l.delay)
 	if l.jitter > 0 {
-		ready = ready.Add(time.Duration(rng.Int64N(2*int64(l.jitter)+1)) - l.jitter)
+		ready = ready.Add(time.Duration(m.rng.Int64N(2*int64(l.jitter)+1)) - l.jitter)
 	}
 	return ready
 }

@@ -22,6 +22,8 @@ const hang = 20 * time.Second
 // serveOn starts one proxy within the test's process.
 func serveOn(t *testing.T, upstream string) *server {
 	t.Helper()
+	// A server of net/http waits for half a second when it closes a connection.
+	waiting := goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait")
 	ignore := goleak.IgnoreCurrent()
 	s, err := listen("p", Endpoint{Listen: "127.0.0.1:0", Upstream: upstream})
 	if err != nil {
@@ -38,7 +40,7 @@ func serveOn(t *testing.T, upstream string) *server {
 		s.close()
 		cancel()
 		wg.Wait()
-		goleak.VerifyNone(t, ignore)
+		goleak.VerifyNone(t, ignore, waiting)
 		if used := s.budget.used.Load(); used != 0 {
 			t.Errorf("%d bytes of the budget are left in use", used)
 		}
@@ -47,7 +49,8 @@ func serveOn(t *testing.T, upstream string) *server {
 }
 
 // pair is a connection through a new proxy: the client's end, the upstream's.
-func pair(t *testing.T) (s *server, client, up *net.TCPConn) {
+// It is opened under the toxics given.
+func pair(t *testing.T, toxics ...Toxic) (s *server, client, up *net.TCPConn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -55,6 +58,9 @@ func pair(t *testing.T) (s *server, client, up *net.TCPConn) {
 	}
 	defer l.Close()
 	s = serveOn(t, l.Addr().String())
+	if toxics != nil {
+		s.must(t, toxics...)
+	}
 	client = connect(t, s)
 	conn, err := l.Accept()
 	if err != nil {

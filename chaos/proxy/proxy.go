@@ -12,6 +12,17 @@
 // A connection without toxics is passed through by the kernel (splice on
 // Linux), so a proxy on the path costs little when nothing is broken.
 //
+// HTTP/1 and HTTP/2 in the clear can be harmed request by request. While such a
+// fault is on, the proxy reads along: it finds the requests, passes each on as
+// it comes, and delays, answers or changes those that its rules are about. It
+// reads strictly and never repairs: what it does not understand for sure passes
+// as it is, and is counted. Of TLS it can spoil the handshake of new
+// connections, with a certificate made on the spot or by silence.
+//
+// It speaks Toxiproxy's HTTP API both ways: ServeToxiproxy lets clients of
+// Toxiproxy drive proxies of our own, and a fault with toxiproxy set drives a
+// Toxiproxy that is there already.
+//
 // What a TCP proxy cannot do: it does not delay the handshake, because the
 // kernel answers it, and an upstream that refuses shows as a connection that is
 // reset after it was opened.
@@ -41,114 +52,6 @@ const (
 	longestExpiry = 24 * time.Hour
 )
 
-// Config is one fault on the connections through one proxy.
-type Config struct {
-	On        string        `yaml:"on" required:"true" doc:"The proxy, by its name under target.proxies." example:"payments"`
-	Latency   time.Duration `yaml:"latency" doc:"How much longer a round trip takes; with direction both, each way takes half of it." min:"0s" example:"80ms"`
-	Jitter    time.Duration `yaml:"jitter" doc:"The latency varies evenly by up to this much either way; what is sent never overtakes." min:"0s" example:"20ms"`
-	Bandwidth int64         `yaml:"bandwidth" unit:"bandwidth" doc:"How much gets through, all connections together, each way." min:"1B/s" example:"1MiB/s"`
-	Reset     bool          `yaml:"reset" doc:"Cut live and new connections with a TCP reset."`
-	Blackhole bool          `yaml:"blackhole" doc:"Nothing comes out; connections stay open, and what was sent arrives after the undo, as it would after a partition."`
-	SlowClose time.Duration `yaml:"slow_close" doc:"Ends of streams pass through this much later." min:"0s" example:"2s"`
-	Direction string        `yaml:"direction" doc:"Which way is harmed; upstream is from the client to the upstream. A reset has no direction." enum:"both,upstream,downstream" default:"both"`
-	Share     float64       `yaml:"share" unit:"ratio" doc:"The share of connections that are harmed, chosen by the seed." default:"100%" min:"0%" max:"100%"`
-	TTL       time.Duration `yaml:"ttl" doc:"After this long the proxy ends the fault by itself, whatever became of brunt; by default 10s after the fault's planned end." min:"0s"`
-}
-
-// Validate reports a fault that would do nothing, or that no toxic can make.
-func (c Config) Validate(report func(field, message, hint string)) {
-	if c.Latency == 0 && c.Jitter == 0 && c.Bandwidth == 0 && !c.Reset && !c.Blackhole && c.SlowClose == 0 {
-		report("", "nothing is to be done to the connections", "give at least one of latency, jitter, bandwidth, reset, blackhole and slow_close")
-	}
-	if c.Jitter > c.Latency {
-		report("jitter", fmt.Sprintf("the jitter of %s is more than the latency of %s, and nothing can arrive before it was sent", c.Jitter, c.Latency),
-			"raise latency to at least the jitter")
-	}
-	for field, value := range map[string]float64{
-		"latency": float64(c.Latency), "jitter": float64(c.Jitter), "bandwidth": float64(c.Bandwidth),
-		"slow_close": float64(c.SlowClose), "share": c.Share, "ttl": float64(c.TTL),
-	} {
-		if value < 0 {
-			report(field, "it is negative", "")
-		}
-	}
-	if c.Share > 1 {
-		report("share", "it is more than 100%", "")
-	}
-	if !slices.Contains([]string{"", both, string(upstream), string(downstream)}, c.Direction) {
-		report("direction", fmt.Sprintf("%q is no direction", c.Direction), "both, upstream or downstream")
-	}
-}
-
-// toxics are what the fault sets on its proxy. The latency of a round trip is
-// shared out over the ways it takes.
-func (c Config) toxics(seed uint64) []Toxic {
-	ways := []Way{upstream, downstream}
-	if c.Direction != "" && c.Direction != both {
-		ways = []Way{Way(c.Direction)}
-	}
-	share := c.Share
-	if share == 0 {
-		share = 1
-	}
-	var toxics []Toxic
-	add := func(t Toxic) {
-		t.Share, t.Seed = share, seed
-		toxics = append(toxics, t)
-	}
-	if c.Reset {
-		add(Toxic{Type: resetType})
-	}
-	for _, way := range ways {
-		if c.Bandwidth > 0 {
-			add(Toxic{Type: bandwidthType, Way: way, Rate: c.Bandwidth})
-		}
-		if c.Latency > 0 {
-			n := time.Duration(len(ways))
-			add(Toxic{Type: latencyType, Way: way, Delay: c.Latency / n, Jitter: c.Jitter / n})
-		}
-		if c.SlowClose > 0 {
-			add(Toxic{Type: slowCloseType, Way: way, Delay: c.SlowClose})
-		}
-		if c.Blackhole {
-			add(Toxic{Type: blackholeType, Way: way})
-		}
-	}
-	return toxics
-}
-
-// What says what the fault does: "latency 80ms ±20ms on payments".
-func What(c Config) string {
-	var parts []string
-	if c.Latency > 0 {
-		latency := "latency " + c.Latency.String()
-		if c.Jitter > 0 {
-			latency += " ±" + c.Jitter.String()
-		}
-		parts = append(parts, latency)
-	}
-	if c.Bandwidth > 0 {
-		parts = append(parts, "bandwidth "+byteRate(float64(c.Bandwidth)))
-	}
-	if c.Reset {
-		parts = append(parts, "reset")
-	}
-	if c.Blackhole {
-		parts = append(parts, "blackhole")
-	}
-	if c.SlowClose > 0 {
-		parts = append(parts, "slow close "+c.SlowClose.String())
-	}
-	what := strings.Join(parts, " and ") + " on " + c.On
-	if c.Direction != "" && c.Direction != both {
-		what += ", " + c.Direction
-	}
-	if c.Share > 0 && c.Share < 1 {
-		what += fmt.Sprintf(", for %.4g%% of connections", 100*c.Share)
-	}
-	return what
-}
-
 // byteRate writes bytes a second for people.
 func byteRate(n float64) string {
 	for _, unit := range []string{"B/s", "KiB/s", "MiB/s"} {
@@ -170,12 +73,15 @@ func New(c Config, env chaos.Env) (chaos.Fault, error) {
 	c.Validate(func(field, message, _ string) {
 		problem = errors.Join(problem, errors.New(strings.TrimPrefix(field+": ", ": ")+message))
 	})
-	if _, ok := env.Proxies[c.On]; !ok && env.Proxies != nil {
+	if _, ok := env.Proxies[c.On]; !ok && env.Proxies != nil && c.Toxiproxy == "" {
 		problem = errors.Join(problem, fmt.Errorf("on: no proxy is called %s; there are %s",
 			c.On, strings.Join(slices.Sorted(maps.Keys(env.Proxies)), ", ")))
 	}
 	if problem != nil {
 		return nil, fmt.Errorf("make fault %s: %w", env.Fault, problem)
+	}
+	if c.Toxiproxy != "" {
+		return newToxiproxyFault(c, env)
 	}
 	ttl := c.TTL
 	switch {

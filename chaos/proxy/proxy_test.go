@@ -113,6 +113,11 @@ func TestContract(t *testing.T) {
 		{name: "reset", config: proxy.Config{Reset: true}, oneProcess: true},
 		{name: "blackhole", config: proxy.Config{Blackhole: true}, oneProcess: true},
 		{name: "slow_close", config: proxy.Config{SlowClose: 30 * time.Millisecond}, oneProcess: true},
+		{name: "slicer", config: proxy.Config{Slicer: &proxy.Slicer{Size: 100}}, oneProcess: true},
+		{name: "limit", config: proxy.Config{Limit: 100}, oneProcess: true},
+		{name: "timeout", config: proxy.Config{Timeout: time.Minute}, oneProcess: true},
+		{name: "half_open upstream", config: proxy.Config{HalfOpen: "upstream"}, oneProcess: true},
+		{name: "half_open client", config: proxy.Config{HalfOpen: "client"}, oneProcess: true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			chaostest.Run(t, chaostest.Subject{

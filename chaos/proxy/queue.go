@@ -39,7 +39,10 @@ func (b *budget) give(n int) { b.used.Add(int64(-n)) }
 
 // A queued piece waits for its time to leave.
 type queued struct {
-	data     []byte // empty: the stream's end
+	data     []byte
+	end      bool    // the stream's end
+	alone    bool    // not to be written together with others
+	last     *active // the limit that ends the connection after it
 	arrived  time.Time
 	due      time.Time
 	released bool      // let go early, because a toxic went away
@@ -54,6 +57,9 @@ type queue struct {
 	wake   chan struct{} // tells the drainer to look again
 	room   chan struct{} // tells the putter to look again
 	dead   <-chan struct{}
+	// limited ends the connection, because a limit was reached. The drainer
+	// calls it and ends.
+	limited func(*active)
 
 	mu     sync.Mutex
 	pieces []queued // from head on
@@ -204,30 +210,46 @@ func (q *queue) drain(to sink) error {
 			return nil
 		}
 		buffers = buffers[:0]
-		end := false
-		for _, p := range pieces {
-			if len(p.data) == 0 {
-				end = true
-				break
-			}
-			buffers = append(buffers, p.data)
-		}
 		now := time.Now()
 		for _, p := range pieces {
 			p.count(now)
 		}
-		if len(buffers) > 0 {
-			out := net.Buffers(buffers)
-			if _, err := out.WriteTo(to); err != nil {
+		for _, p := range pieces {
+			if len(p.data) > 0 {
+				buffers = append(buffers, p.data)
+			}
+			last := p.last != nil && !p.last.isGone()
+			if !p.end && !p.alone && !last {
+				continue
+			}
+			if err := write(to, buffers); err != nil {
 				return err
 			}
+			buffers = buffers[:0]
+			switch {
+			case last:
+				q.limited(p.last)
+				return nil
+			case p.end:
+				return to.CloseWrite()
+			}
 		}
-		if end {
-			return to.CloseWrite()
+		if err := write(to, buffers); err != nil {
+			return err
 		}
 		clear(pieces)
 		clear(buffers)
 	}
+}
+
+// write writes the buffers at once.
+func write(to sink, buffers [][]byte) error {
+	if len(buffers) == 0 {
+		return nil
+	}
+	out := net.Buffers(buffers)
+	_, err := out.WriteTo(to)
+	return err
 }
 
 // discard gives back what is left when the drainer ends.

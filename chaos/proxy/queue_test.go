@@ -97,6 +97,17 @@ func TestShape(t *testing.T) {
 			want:   []time.Duration{110 * ms, 130 * ms, 150 * ms, 150 * ms},
 		},
 		{
+			name:   "slices leave one by one",
+			toxics: []Toxic{{Type: slicerType, Bytes: 1, Delay: 10 * ms}},
+			want:   []time.Duration{0, 10 * ms, 20 * ms, 30 * ms},
+		},
+		{
+			name:   "late slices stay apart",
+			toxics: []Toxic{{Type: slicerType, Bytes: 1, Delay: 10 * ms}, {Type: latencyType, Delay: 50 * ms}},
+			gap:    4 * ms,
+			want:   []time.Duration{50 * ms, 60 * ms, 70 * ms, 80 * ms},
+		},
+		{
 			name:   "slow close delays the end alone",
 			toxics: []Toxic{{Type: slowCloseType, Delay: 2 * time.Second}},
 			gap:    5 * ms,
@@ -272,12 +283,35 @@ func TestToxicCheck(t *testing.T) {
 	}{
 		{Toxic{Type: latencyType, Way: upstream, Delay: 1, Share: 1}, true},
 		{Toxic{Type: resetType, Share: 0.5}, true},
-		{Toxic{Type: "limit", Way: upstream, Share: 1}, false},                          // no such toxic
-		{Toxic{Type: latencyType, Delay: 1, Share: 1}, false},                           // which way?
-		{Toxic{Type: latencyType, Way: "left", Delay: 1, Share: 1}, false},              // no such way
-		{Toxic{Type: resetType, Way: upstream, Share: 1}, false},                        // a reset has none
-		{Toxic{Type: latencyType, Way: upstream, Share: 1}, false},                      // no delay
-		{Toxic{Type: latencyType, Way: upstream, Delay: 1, Jitter: 2, Share: 1}, false}, // earlier than sent
+		{Toxic{Type: "limits", Way: upstream, Share: 1}, false}, // no such toxic
+		{Toxic{Type: limitType, Way: upstream, Share: 1}, true}, // the first byte is too much
+		{Toxic{Type: limitType, Way: upstream, Bytes: -1, Share: 1}, false},
+		{Toxic{Type: limitType, Bytes: 1, Share: 1}, false}, // which way?
+		{Toxic{Type: slicerType, Way: upstream, Bytes: 10, Variation: 9, Share: 1}, true},
+		{Toxic{Type: slicerType, Way: upstream, Bytes: 10, Variation: 10, Share: 1}, false}, // slices of nothing
+		{Toxic{Type: slicerType, Way: upstream, Share: 1}, false},
+		{Toxic{Type: timeoutType, Way: upstream, Delay: -1, Share: 1}, false},
+		{Toxic{Type: halfOpenType, Way: upstream, Share: 1}, true},
+		{Toxic{Type: halfOpenType, Share: 1}, false},                                           // which side?
+		{Toxic{Type: httpType, Share: 1}, false},                                               // no rule
+		{Toxic{Type: httpType, Share: 1, HTTP: &HTTPRule{Path: "/"}}, false},                   // nothing is done
+		{Toxic{Type: httpType, Share: 1, HTTP: &HTTPRule{Abort: 503}}, true},                   //
+		{Toxic{Type: httpType, Share: 1, HTTP: &HTTPRule{Abort: 101}}, false},                  // not an end
+		{Toxic{Type: httpType, Share: 1, HTTP: &HTTPRule{GRPC: 99}}, false},                    // no such status
+		{Toxic{Type: httpType, Way: upstream, Share: 1, HTTP: &HTTPRule{Abort: 503}}, false},   // a request has no way
+		{Toxic{Type: httpType, Share: 1, HTTP: &HTTPRule{Delay: 1, Jitter: 2}}, false},         // earlier than sent
+		{Toxic{Type: httpType, Share: 1, HTTP: &HTTPRule{Ask: &Patch{Status: 500}}}, false},    // a request has none
+		{Toxic{Type: httpType, Share: 1, HTTP: &HTTPRule{Answer: &Patch{Status: 204}}}, false}, // has no body, and one follows
+		{Toxic{Type: httpType, Share: 1, HTTP: &HTTPRule{Answer: &Patch{Set: map[string]string{"A\n": ""}}}}, false},
+		{Toxic{Type: httpType, Share: 1, HTTP: &HTTPRule{Answer: &Patch{Remove: []string{"Content-Length"}}}}, false}, // says where it ends
+		{Toxic{Type: tlsType, Share: 1}, false},
+		{Toxic{Type: tlsType, Share: 1, TLS: &TLSRule{Fault: tlsStall}}, true},
+		{Toxic{Type: tlsType, Share: 1, TLS: &TLSRule{Fault: tlsExpired, CA: "ca.pem"}}, false}, // without its key
+		{Toxic{Type: latencyType, Delay: 1, Share: 1}, false},                                   // which way?
+		{Toxic{Type: latencyType, Way: "left", Delay: 1, Share: 1}, false},                      // no such way
+		{Toxic{Type: resetType, Way: upstream, Share: 1}, false},                                // a reset has none
+		{Toxic{Type: latencyType, Way: upstream, Share: 1}, false},                              // no delay
+		{Toxic{Type: latencyType, Way: upstream, Delay: 1, Jitter: 2, Share: 1}, false},         // earlier than sent
 		{Toxic{Type: latencyType, Way: upstream, Delay: -1, Share: 1}, false},
 		{Toxic{Type: bandwidthType, Way: upstream, Share: 1}, false}, // no rate
 		{Toxic{Type: blackholeType, Way: upstream}, false},           // of no connection

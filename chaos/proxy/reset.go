@@ -1,6 +1,14 @@
 package proxy
 
-// resetType is the one toxic that acts on whole connections: while it is set,
-// live and new ones are cut with a TCP reset on both sides, and what they had
-// not sent yet is thrown away. See (*link).cut.
+import "errors"
+
+// resetType cuts connections with a TCP reset: at once or, with a delay, that
+// long after they were opened or the toxic was set, whichever comes later.
 const resetType = "reset"
+
+func checkReset(t Toxic) error {
+	if t.Delay < 0 {
+		return errors.New("the delay is negative")
+	}
+	return nil
+}

@@ -61,7 +61,7 @@ func (s *server) serve(ctx context.Context) error {
 				return nil
 			}
 		}
-		l := &link{id: id, proxy: s, client: conn.(*net.TCPConn), dead: make(chan struct{})}
+		l := newLink(id, s, conn.(*net.TCPConn))
 		id++
 		if !s.add(l) {
 			reset(l.client)
@@ -109,38 +109,39 @@ var (
 )
 
 // inject sets toxics for an owner, all or none, in place of those it had. They
-// go away by themselves after ttl.
+// go away by themselves after ttl, if that is above 0.
 func (s *server) inject(owner string, toxics []Toxic, ttl time.Duration) error {
 	fresh := make([]*active, len(toxics))
 	for i, t := range toxics {
-		if err := t.check(); err != nil {
+		a, err := newActive(t, owner)
+		if err != nil {
 			return fmt.Errorf("set toxic: %w", err)
 		}
-		fresh[i] = &active{Toxic: t, owner: owner, expires: time.Now().Add(ttl)}
-		if shape := toxicTypes[t.rank()].shape; shape != nil {
-			fresh[i].shape = shape(t)
-		}
+		a.expires = time.Now().Add(ttl)
+		fresh[i] = a
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.orphan || s.closed {
 		return errOrphan
 	}
+	for _, a := range s.toxics() {
+		if a.owner != owner && slices.ContainsFunc(fresh, func(f *active) bool { return f.name() == a.name() }) {
+			return fmt.Errorf("%s %w (%s)", a.name(), errTaken, a.owner)
+		}
+	}
 	var next toxicSet
 	for _, a := range s.toxics() {
 		if a.owner == owner {
-			a.timer.Stop()
+			a.disarm()
 			continue
-		}
-		for _, f := range fresh {
-			if f.name() == a.name() {
-				return fmt.Errorf("%s %w (%s)", a.name(), errTaken, a.owner)
-			}
 		}
 		next = append(next, a)
 	}
 	for _, f := range fresh {
-		f.timer = time.AfterFunc(ttl, func() { s.drop(func(a *active) bool { return a == f }) })
+		if ttl > 0 {
+			f.timer = time.AfterFunc(ttl, func() { s.drop(func(a *active) bool { return a == f }) })
+		}
 		next = append(next, f)
 	}
 	slices.SortStableFunc(next, func(a, b *active) int { return cmp.Compare(a.rank(), b.rank()) })
@@ -159,7 +160,7 @@ func (s *server) drop(match func(*active) bool) int {
 			next = append(next, a)
 			continue
 		}
-		a.timer.Stop()
+		a.disarm()
 		dropped++
 	}
 	if dropped > 0 {
@@ -180,15 +181,24 @@ func (s *server) abandon() {
 // s.mu is held.
 func (s *server) swap(next toxicSet) {
 	old := s.toxics()
-	s.set.Store(&next)
-	removed := slices.ContainsFunc(old, func(a *active) bool { return !slices.Contains(next, a) })
-	for l := range s.links {
-		if a := next.cutter(l.id); a != nil {
-			a.cut.Add(1)
-			l.cut()
-			continue
+	var removed []*active
+	for _, a := range old {
+		if !next.has(a) {
+			removed = append(removed, a)
 		}
-		l.changed(removed)
+	}
+	s.set.Store(&next)
+	for _, a := range removed {
+		close(a.gone)
+	}
+	for l := range s.links {
+		for _, a := range next {
+			if a.Reconnect && !slices.Contains(old, a) && a.hits(l.id) {
+				a.cut.Add(1)
+				l.cut()
+			}
+		}
+		l.changed(next, removed)
 	}
 }
 

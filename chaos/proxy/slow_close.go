@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"math/rand/v2"
 	"time"
 )
 
@@ -12,7 +11,7 @@ type slowClose struct{ delay time.Duration }
 
 func newSlowClose(t Toxic) shaper { return slowClose{t.Delay} }
 
-func (s slowClose) leave(p piece, ready time.Time, _ *rand.Rand) time.Time {
+func (s slowClose) leave(p piece, ready time.Time, _ *memory) time.Time {
 	if p.end {
 		ready = ready.Add(s.delay)
 	}

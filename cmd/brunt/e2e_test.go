@@ -55,6 +55,7 @@ type ended struct {
 func start(t *testing.T, args ...string) (*exec.Cmd, func() ended) {
 	t.Helper()
 	cmd := exec.Command(build(t), args...)
+	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+filepath.Dir(build(t)))
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	// A proxy that outlives brunt holds its stderr; do not wait for that.
@@ -187,51 +188,6 @@ func TestE2EKilledStackIsGone(t *testing.T) {
 	_, wait = start(t, "undo", dir)
 	if got := wait(); got.code != 0 {
 		t.Errorf("undo: exit %d\n%s\n%s", got.code, got.stdout, got.stderr)
-	}
-}
-
-// kill -9 while a process is paused: `brunt undo RUNDIR` resumes it, twice
-// without harm.
-func TestE2EUndoAfterKill(t *testing.T) {
-	dir := t.TempDir()
-	victim := exec.Command("sleep", "300")
-	if err := victim.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		_ = victim.Process.Kill()
-		_ = victim.Wait()
-	}()
-	address := echo(t)
-	scenario := write(t, dir, "pause.yaml", fmt.Sprintf(`
-version: 1
-name: pause
-target: { hosts: [%q] }
-loads:
-  web: { http: { base: "http://%s" }, steps: [{ get: / }] }
-phases:
-  - name: all
-    for: 60s
-    load: { web: 5/s }
-    faults:
-      frozen: { at: 1s, for: 50s, process: { pause: { pid: %d } } }
-`, address, address, victim.Process.Pid))
-	run := filepath.Join(dir, "run")
-	cmd, wait := start(t, "run", scenario, "--out", run)
-	until(t, 15*time.Second, "the victim is paused", func() bool { return processState(t, victim.Process.Pid) == 'T' })
-	sendSignal(t, cmd.Process.Pid, syscall.SIGKILL)
-	wait()
-	if s := processState(t, victim.Process.Pid); s != 'T' {
-		t.Fatalf("victim is in state %c before the undo", s)
-	}
-	for range 2 {
-		_, wait = start(t, "undo", run)
-		if got := wait(); got.code != 0 {
-			t.Errorf("undo: exit %d\n%s\n%s", got.code, got.stdout, got.stderr)
-		}
-		if s := processState(t, victim.Process.Pid); s != 'S' {
-			t.Errorf("victim is in state %c after the undo", s)
-		}
 	}
 }
 

@@ -19,6 +19,8 @@ var mayImport = []struct {
 	imports []string
 }{
 	{"cmd/brunt", []string{"**"}},
+	// The bench measures the truth server; it is no part of the binary.
+	{"examples/bench", []string{"examples/truth"}},
 	{"examples/*", nil},
 	{"tui", []string{"reports", "reports/journal", "reports/objective"}},
 	{"scenarios/engine", []string{"scenarios", "generators", "chaos", "scenarios/probes", "reports/journal"}},
@@ -26,6 +28,7 @@ var mayImport = []struct {
 	{"scenarios/probes/probetest", []string{"scenarios/probes"}},
 	{"scenarios/probes/*", []string{"scenarios/probes"}},
 	{"scenarios/decode", nil},
+	{"scenarios/limits", nil},
 	// The plan is written in the journal's plain data, so that reports need no scenarios.
 	{"scenarios", []string{"scenarios/decode", "generators", "chaos", "scenarios/probes", "reports/objective", "reports/journal"}},
 	// A vegeta target file is played over the one HTTP client.

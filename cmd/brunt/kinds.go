@@ -1,9 +1,15 @@
 package main
 
 import (
+	"context"
+
 	"github.com/brunt-dev/brunt/chaos"
+	"github.com/brunt-dev/brunt/chaos/exec"
+	httpfault "github.com/brunt-dev/brunt/chaos/http"
+	"github.com/brunt-dev/brunt/chaos/network"
 	"github.com/brunt-dev/brunt/chaos/process"
 	"github.com/brunt-dev/brunt/chaos/proxy"
+	"github.com/brunt-dev/brunt/chaos/stress"
 	"github.com/brunt-dev/brunt/examples/shop"
 	"github.com/brunt-dev/brunt/generators/http"
 	"github.com/brunt-dev/brunt/generators/vegeta"
@@ -22,6 +28,10 @@ func kinds() scenarios.Kinds {
 		Faults: []scenarios.FaultKind{
 			scenarios.FaultOf("process", "Kill or pause a process on this machine.", process.New, process.Mend, process.What, process.OneShot),
 			scenarios.FaultOf("proxy", "Slow, choke, reset or silence connections through one of the run's TCP proxies.", proxy.New, proxy.Mend, proxy.What, proxy.OneShot),
+			scenarios.FaultOf("network", "Cut, lose, slow or delay packets in a network namespace or on this host.", network.New, network.Mend, network.What, network.OneShot),
+			scenarios.FaultOf("stress", "Take processor time, memory, disk throughput or disk space away on this machine.", stress.New, stress.Mend, stress.What, stress.OneShot),
+			scenarios.FaultOf("exec", "Break something with commands of your own.", exec.New, exec.Mend, exec.What, exec.OneShot),
+			scenarios.FaultOf("http", "Set and unset something by calls over HTTP, such as a feature flag.", httpfault.New, httpfault.Mend, httpfault.What, httpfault.OneShot),
 		},
 		Probes: []scenarios.ProbeKind{
 			scenarios.ProbeOf("http", "A health check, its latency, or a number in a JSON answer.", httpprobe.New, httpprobe.Unit, httpprobe.What),
@@ -46,6 +56,16 @@ func mend(kind string) (chaos.Fault, bool) {
 	return nil, false
 }
 
+// owned are the kinds that recognise their own by marks alone, without any
+// receipt: names of tables, handles, processes. `brunt undo --all` and `brunt
+// faults` ask them.
+func owned() map[string]func(context.Context) ([]chaos.Receipt, error) {
+	return map[string]func(context.Context) ([]chaos.Receipt, error){
+		network.Kind: network.Owned,
+		stress.Kind:  func(context.Context) ([]chaos.Receipt, error) { return stress.Owned() },
+	}
+}
+
 // plannedKinds are in the language, and not built yet.
 func plannedKinds() []scenarios.PlannedKind {
 	planned := []scenarios.PlannedKind{}
@@ -55,7 +75,7 @@ func plannedKinds() []scenarios.PlannedKind {
 		}
 	}
 	add("generator", "k6", "grpc", "websocket", "kafka", "rabbitmq", "nats", "mqtt", "postgres", "mysql", "redis", "memcached", "mongodb", "tcp", "udp", "exec")
-	add("fault", "stress", "network", "dns", "clock", "docker", "exec", "http", "pod_kill", "container_kill", "pod_failure",
+	add("fault", "dns", "clock", "docker", "pod_kill", "container_kill", "pod_failure",
 		"net_delay", "net_loss", "net_partition", "cordon", "drain", "taint", "scale", "rollout_restart", "zone_outage", "mesh", "istio", "linkerd", "config", "metrics_outage")
 	add("probe", "hpa", "deployment", "pods", "nodes", "keda", "prometheus", "postgres_lag", "sql", "exec")
 	add("expectation", "autoscaler", "recovery")

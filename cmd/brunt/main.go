@@ -92,8 +92,9 @@ Exit codes: 0 pass, 1 fail, 2 bad usage or scenario, 3 inconclusive,
 		runCommand(), quickCommand(), gamedayCommand(),
 		checkCommand(), planCommand(), initCommand(),
 		explainCommand(), schemaCommand(),
-		reportCommand(), undoCommand(),
-		shopCommand(), proxyCommand(),
+		reportCommand(), undoCommand(), faultsCommand(), reaperCommand(),
+		doctorCommand(), truthCommand(),
 	)
+	root.AddCommand(helperCommands()...)
 	return root
 }

@@ -89,7 +89,7 @@ func (p *play) play(ctx context.Context, scenario *scenarios.Scenario, stdout, s
 	defer func() {
 		if stopErr := around.stop(); stopErr != nil {
 			fmt.Fprintf(stderr, "brunt: stop the stack: %v\n", stopErr)
-			err = exit(exitInternal, nil)
+			err = unsure(err)
 		}
 	}()
 	plan, err := scenario.Compile(around.vars, around.env)
@@ -105,11 +105,21 @@ func (p *play) play(ctx context.Context, scenario *scenarios.Scenario, stdout, s
 	if err := around.willLast(plan.Info.Duration); err != nil {
 		return exit(exitUsage, fmt.Errorf("brunt: %w", err))
 	}
+	lease, err := startLease(ctx, plan, dir)
+	if err != nil {
+		return exit(exitUsage, fmt.Errorf("brunt: refused before any traffic: %w", err))
+	}
+	defer lease.end(stderr)
+
+	results, err := openResults(dir, plan.Reports)
+	if err != nil {
+		return exit(exitUsage, fmt.Errorf("brunt: %w", err))
+	}
 
 	faces := &lateFace{}
 	run, err := engine.New(plan, engine.Options{
 		Dir: dir, Scenario: scenario.Source, Version: version(), Environment: environment(),
-		Faces: []journal.Sink{faces}, Redact: scenario.Redact,
+		Faces: []journal.Sink{faces}, Redact: scenario.Redact, Lease: lease.guard(), Observe: results.observe(),
 	})
 	if err != nil {
 		return exit(exitUsage, fmt.Errorf("brunt: %w", err))
@@ -124,7 +134,21 @@ func (p *play) play(ctx context.Context, scenario *scenarios.Scenario, stdout, s
 	if closeErr := shown.Close(); closeErr != nil {
 		fmt.Fprintf(stderr, "brunt: %v\n", closeErr)
 	}
+	if closeErr := results.close(); closeErr != nil {
+		fmt.Fprintf(stderr, "brunt: %v\n", closeErr)
+	}
 	return conclude(dir, plan.Reports, outcome, stdout, stderr)
+}
+
+// unsure is the exit of a run whose surroundings did not end as they should:
+// somebody killed a proxy, or a process of the stack is left. What the run
+// showed counts for nothing then, unless it is worse.
+func unsure(err error) error {
+	var ended *exitError
+	if err == nil || errors.As(err, &ended) && ended.code == exitFail {
+		return exit(exitInconclusive, nil)
+	}
+	return err
 }
 
 // conclude builds the report from the run directory alone, as `brunt report`

@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"github.com/brunt-dev/brunt/chaos/proxy"
 	"github.com/brunt-dev/brunt/examples/shop"
 	"github.com/brunt-dev/brunt/scenarios"
@@ -91,12 +89,4 @@ func (a *surrounding) stop() error {
 		errs = append(errs, a.stack.Stop(ctx))
 	}
 	return errors.Join(errs...)
-}
-
-// shopCommand is one process of the example stack. People do not call it.
-func shopCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "shop ROLE", Hidden: true, DisableFlagParsing: true,
-		RunE: func(_ *cobra.Command, args []string) error { return exit(shop.Main(args), nil) },
-	}
 }

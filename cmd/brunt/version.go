@@ -33,6 +33,8 @@ func environment() map[string]string {
 		"go":    runtime.Version(),
 		"os":    runtime.GOOS + "/" + runtime.GOARCH,
 		"cores": strconv.Itoa(runtime.GOMAXPROCS(0)),
+
+		"calibration": calibrationLine(),
 	}
 	if host, err := os.Hostname(); err == nil {
 		env["host"] = host

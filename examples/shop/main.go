@@ -88,18 +88,23 @@ func serve(ctx context.Context, address string, handler http.Handler) error {
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
-	if context.Cause(ctx) == errLifelineCut {
-		err := server.Close()
-		<-served
-		return err
+	if errors.Is(context.Cause(ctx), errLifelineCut) {
+		return errors.Join(server.Close(), unlessClosed(<-served))
 	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
 	err = server.Shutdown(drain)
 	if err != nil {
-		server.Close()
+		err = errors.Join(err, server.Close())
 	}
-	<-served
+	return errors.Join(err, unlessClosed(<-served))
+}
+
+// unlessClosed is err, but nil for a server that we ended ourselves.
+func unlessClosed(err error) error {
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
 	return err
 }
 

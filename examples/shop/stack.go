@@ -106,7 +106,7 @@ func (s *Stack) awaitReady(ctx context.Context) error {
 		}
 		select {
 		case <-s.keeper.done:
-			return fmt.Errorf("keeper: ended early: %v; see %s", s.keeper.err, s.layout.Dir)
+			return fmt.Errorf("keeper: ended early: %w; see %s", s.keeper.err, s.layout.Dir)
 		case <-ctx.Done():
 			return fmt.Errorf("%w: %w; see the logs in %s", context.Cause(ctx), err, s.layout.Dir)
 		case <-poll.C:

@@ -33,6 +33,23 @@ func inStage(stage string, err error) error {
 
 func (e *stageError) Unwrap() error { return e.err }
 
+// bare is an error without its stages, whose text leaves nothing out.
+func bare(err error) error {
+	for s := (*stageError)(nil); errors.As(err, &s); {
+		err = s.err
+	}
+	return err
+}
+
+// stageOf is what was being done when err happened, "" when it does not say.
+func stageOf(err error) string {
+	var s *stageError
+	if errors.As(err, &s) {
+		return s.stage
+	}
+	return ""
+}
+
 func (e *stageError) Error() string {
 	err := e.err
 	for {
@@ -46,7 +63,7 @@ func (e *stageError) Error() string {
 	if errors.As(err, &sys) {
 		err = sys.Err
 	}
-	text := strings.TrimPrefix(err.Error(), "http2: ")
+	text := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "http2: "), "http3: ")
 	return e.stage + ": " + text
 }
 
@@ -60,11 +77,15 @@ func (e *timeoutError) Unwrap() error { return e.err }
 func (e *timeoutError) Timeout() bool { return true }
 
 func (e *timeoutError) Error() string {
-	var s *stageError
-	if errors.As(e.err, &s) {
-		return fmt.Sprintf("no full answer within %v: %s", e.after, s.stage)
+	text := fmt.Sprintf("no full answer within %v", e.after)
+	if stage := stageOf(e.err); stage != "" {
+		text += ": " + stage
 	}
-	return fmt.Sprintf("no full answer within %v", e.after)
+	var via viaError
+	if errors.As(e.err, &via) {
+		text += " (via proxy " + via.proxy + ")"
+	}
+	return text
 }
 
 // streamError has the shape of the error with which net/http's HTTP/2 says
@@ -89,6 +110,10 @@ const h2ProtocolError = 1
 //     breaking, or the server ended the session with an alert.
 //   - Reset: the connection was reset, or closed before the answer was whole.
 //   - Protocol: the answer was no valid HTTP.
+//   - Status: a proxy answered CONNECT with another status than 2xx. What it
+//     answers to a request that it forwards is the answer to that request.
+//   - A SOCKS5 proxy's own codes: 5 is Refused, all others are Connect, and so
+//     is a name or a password that it does not accept.
 //
 // Timeout and Canceled are decided by the caller, who knows the clock.
 func classify(err error) generators.Class {
@@ -104,7 +129,13 @@ func classify(err error) generators.Class {
 		op        *net.OpError
 		stream    streamError
 		local     localError
+		nobody    noListener
+		tunnel    tunnelError
+		socks     socksError
 	)
+	if class, ok := classifyQUIC(err); ok {
+		return class
+	}
 	switch {
 	case errors.As(err, &refused), errors.As(err, &local), errors.Is(err, generators.ErrFeedEnded),
 		isAny(err, syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL, syscall.EADDRINUSE, syscall.ENOBUFS, syscall.ENOMEM):
@@ -113,7 +144,13 @@ func classify(err error) generators.Class {
 		return generators.Check
 	case errors.As(err, &dns):
 		return generators.DNS
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case errors.As(err, &tunnel):
+		return generators.Status
+	case errors.As(err, &socks):
+		return socks.class()
+	case errors.Is(err, errSocksAuth):
+		return generators.Connect
+	case errors.Is(err, syscall.ECONNREFUSED), errors.As(err, &nobody):
 		return generators.Refused
 	case isAny(err, syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNABORTED),
 		errors.Is(err, errClosedEarly), errors.Is(err, errCut),
@@ -137,18 +174,19 @@ func classify(err error) generators.Class {
 		}
 		return generators.Reset
 	}
-	return classifyH2(err)
+	return classifyUntyped(err)
 }
 
-// classifyH2 knows the errors of net/http's HTTP/2 that have no type.
-func classifyH2(err error) generators.Class {
-	text := err.Error()
+// classifyUntyped knows the errors of HTTP/2 and 3 that have no type.
+func classifyUntyped(err error) generators.Class {
+	text := bare(err).Error()
 	switch {
 	case strings.Contains(text, "GOAWAY"), strings.Contains(text, "connection lost"), strings.Contains(text, "conn is closed"),
 		strings.Contains(text, "conn not usable"), strings.Contains(text, "could not be established"), strings.Contains(text, "force closed"):
 		return generators.Reset
-	case strings.Contains(text, "http2"), strings.Contains(text, "net/http"), strings.Contains(text, "connection error"),
-		strings.Contains(text, "malformed"), strings.Contains(text, "invalid header"):
+	case strings.Contains(text, "http2"), strings.Contains(text, "http3"), strings.Contains(text, "net/http"), strings.Contains(text, "connection error"),
+		strings.Contains(text, "malformed"), strings.Contains(text, "invalid header"),
+		strings.Contains(text, "peer sent"), strings.Contains(text, "frame received after trailers"):
 		return generators.Protocol
 	}
 	return generators.Other

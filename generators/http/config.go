@@ -8,15 +8,21 @@ import (
 // defaults that the tags name.
 type Config struct {
 	Base        string            `yaml:"base" doc:"URL that the paths of the steps are appended to." example:"https://shop.staging.svc"`
-	Protocol    string            `yaml:"protocol" doc:"HTTP version: auto takes HTTP/2 when the server offers it over TLS, HTTP/1.1 otherwise." enum:"auto,h1,h2,h2c" default:"auto"`
+	Protocol    string            `yaml:"protocol" doc:"HTTP version: auto takes HTTP/2 when the server offers it over TLS, HTTP/1.1 otherwise; HTTP/3 is taken only when it is asked for." enum:"auto,h1,h2,h2c,h3" default:"auto"`
 	Timeout     time.Duration     `yaml:"timeout" doc:"The longest an operation may take, connecting included, counted from when it started." default:"10s" min:"1ms"`
 	Connections Connections       `yaml:"connections" doc:"How connections are shared, kept and renewed."`
 	Headers     map[string]string `yaml:"headers" doc:"Header fields sent with every request." template:"true"`
-	TLS         TLS               `yaml:"tls" doc:"How servers are verified and which certificate is shown to them."`
+	TLS         TLS               `yaml:"tls" doc:"How servers are verified, which certificate is shown to them, and whether TLS sessions are resumed."`
 	Redirects   int               `yaml:"redirects" doc:"How many redirects an operation follows; 0 takes a redirect as the answer." default:"0" min:"0" max:"50"`
 	Cookies     bool              `yaml:"cookies" doc:"Whether each session keeps the cookies it is given." default:"false"`
 	Compression bool              `yaml:"compression" doc:"Whether compressed bodies (gzip, br, zstd, deflate) are asked for and decoded." default:"false"`
 	MaxBody     int64             `yaml:"max_body" doc:"The longest body that is kept for checks and extractions; a longer one fails them." unit:"bytes" default:"10MiB" min:"1B"`
+
+	// How connections get there, when it is not straight to the URL's host.
+	Proxy     string              `yaml:"proxy" doc:"The proxy that all connections go through, http:// (CONNECT for https) or socks5://; it must be among the target's hosts, too." example:"http://${PROXY_USER}:${PROXY_PASSWORD}@proxy.staging:3128"`
+	Unix      string              `yaml:"unix" doc:"The Unix socket that all connections go to; the URL still gives Host and path. The target's hosts name it as unix:PATH." example:"/run/app.sock"`
+	Source    []string            `yaml:"source" doc:"Local IP addresses that new connections come from, in turn." example:"[10.0.0.1, 10.0.0.2]"`
+	ConnectTo map[string][]string `yaml:"connect_to" doc:"Addresses that new connections to a host:port go to instead, in turn; Host and the TLS name stay. These must be among the target's hosts." example:"{ \"shop.example:443\": [\"10.1.2.3:443\", \"10.1.2.4:443\"] }"`
 
 	Precision time.Duration `yaml:"precision" doc:"How late an arrival may go out so that several share one waking of the fast path; it shows as wait." default:"100us" min:"0s"`
 
@@ -54,6 +60,8 @@ type TLS struct {
 	Key        string `file:"true" yaml:"key" doc:"PEM file of that certificate's key." example:"client-key.pem"`
 	ServerName string `yaml:"server_name" doc:"The name asked for and verified instead of the URL's host."`
 	MinVersion string `yaml:"min_version" doc:"The oldest TLS version that is accepted." enum:"1.0,1.1,1.2,1.3" default:"1.2"`
+	MaxVersion string `yaml:"max_version" doc:"The newest TLS version that is offered." enum:"1.0,1.1,1.2,1.3" default:"1.3"`
+	Resume     *bool  `yaml:"resume" doc:"Whether a session's new connections resume the TLS sessions of its earlier ones, as a browser's do; otherwise each handshake is a full one." default:"true"`
 }
 
 // A Step is one request of a flow, or the think time before the next.

@@ -12,15 +12,23 @@ type conn struct {
 	tls  bool
 	addr string
 
-	nc     net.Conn            // what HTTP is spoken on: TCP, or TLS over it
-	probe  *probe              // nil where the system has none
-	h2     *nethttp.ClientConn // set when HTTP/2 is spoken; nc is then its own
-	expiry time.Time           // when it is to be replaced; zero is never
-	left   atomic.Int64        // how many requests it may still carry
+	nc     net.Conn     // what HTTP is spoken on: a stream, or TLS over it; nil for HTTP/3
+	probe  *probe       // nil where the system has none
+	mux    multiplexed  // set when HTTP/2 or 3 is spoken; nc is then its own
+	proxy  *proxy       // set when requests go to a proxy that forwards them
+	expiry time.Time    // when it is to be replaced; zero is never
+	left   atomic.Int64 // how many requests it may still carry
 
 	// users counts who needs the connection: its holder, and every request
 	// on it. The last one closes it.
 	users atomic.Int32
+}
+
+// A multiplexed connection carries any number of requests at once.
+type multiplexed interface {
+	nethttp.RoundTripper
+	Err() error // not nil once it takes no more requests
+	Close() error
 }
 
 // drop gives up one use of the connection.
@@ -29,10 +37,12 @@ func (c *conn) drop() {
 		return
 	}
 	// What is read or written no more has no use for the error.
-	if c.h2 != nil {
-		_ = c.h2.Close()
+	if c.mux != nil {
+		_ = c.mux.Close()
 	}
-	_ = c.nc.Close()
+	if c.nc != nil {
+		_ = c.nc.Close()
+	}
 }
 
 // usable is true when the connection can carry another request now.
@@ -40,16 +50,26 @@ func (c *conn) usable(now time.Time) bool {
 	if !c.expiry.IsZero() && !now.Before(c.expiry) || c.left.Load() <= 0 {
 		return false
 	}
-	if c.h2 != nil {
-		return c.h2.Err() == nil
+	if c.mux != nil {
+		return c.mux.Err() == nil
 	}
 	return c.probe.quiet()
 }
 
 // A holder keeps connections between requests: at most one to each endpoint.
-// It is used by one goroutine at a time.
+// With them go the TLS sessions that the client may resume. It is used by one
+// goroutine at a time.
 type holder struct {
-	conns []*conn
+	conns   []*conn
+	tickets *tickets // made when they are first needed
+}
+
+// resumable are the client's TLS sessions.
+func (h *holder) resumable() *tickets {
+	if h.tickets == nil {
+		h.tickets = new(tickets)
+	}
+	return h.tickets
 }
 
 // maxHeld bounds how many endpoints one client stays connected to.

@@ -7,6 +7,7 @@ import (
 	"net"
 	nethttp "net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -15,22 +16,34 @@ import (
 )
 
 func TestContract(t *testing.T) {
+	no := false
 	for _, test := range []struct {
 		name   string
 		config Config
 		tls    bool
+		unix   bool
+		// way puts more between the generator and the server.
+		way func(t *testing.T, c *Config, addr string)
 	}{
 		// Each session its own HTTP/1.1 connection.
 		{name: "h1", config: Config{Get: "/"}},
 		// The same behind TLS.
 		{name: "h1 tls", config: Config{Get: "/", Protocol: "h1"}, tls: true},
+		// A handshake for every request, resumed from the second on, or never.
+		{name: "tls resumed", config: Config{Get: "/", Connections: Connections{KeepAlive: &no}}, tls: true},
+		{name: "tls not resumed", config: Config{Get: "/", Protocol: "h1", TLS: TLS{Resume: &no}, Connections: Connections{KeepAlive: &no}}, tls: true},
 		// HTTP/2 by negotiation.
 		{name: "h2", config: Config{Get: "/"}, tls: true},
 		// HTTP/2 without TLS.
 		{name: "h2c", config: Config{Get: "/", Protocol: "h2c"}},
+		// HTTP/3, each session its own connection.
+		{name: "h3", config: Config{Get: "/", Protocol: "h3"}},
 		// Connections shared by more sessions than there are.
 		{name: "h1 shared", config: Config{Get: "/", Connections: Connections{Max: 3}}},
 		{name: "h2 shared", config: Config{Get: "/", Connections: Connections{Max: 2}}, tls: true},
+		{name: "h3 shared", config: Config{Get: "/", Protocol: "h3", Connections: Connections{Max: 2}}},
+		// Connections made anew, from addresses in turn.
+		{name: "h3 from sources", config: Config{Post: "/", Body: "x", Protocol: "h3", Source: []string{"127.0.0.2", "127.0.0.3"}, Connections: Connections{MaxRequests: 2}}},
 		// A flow, with bodies.
 		{name: "flow", config: Config{Steps: []Step{
 			{Get: "/a", Extract: map[string]string{"v": "regexp:h(.)llo"}},
@@ -39,32 +52,99 @@ func TestContract(t *testing.T) {
 		}}},
 		// A body that is written while the answer is read.
 		{name: "large body", config: Config{Post: "/", Body: string(make([]byte, parallelBody+1))}},
+		{name: "large body h3", config: Config{Post: "/", Body: string(make([]byte, parallelBody+1)), Protocol: "h3"}},
+		// Unix sockets.
+		{name: "unix", config: Config{Get: "/"}, unix: true},
+		{name: "unix tls", config: Config{Get: "/"}, unix: true, tls: true},
+		// Proxies: requests forwarded, and through tunnels of both kinds.
+		{name: "proxy", config: Config{Get: "/"}, way: func(t *testing.T, c *Config, _ string) {
+			c.Proxy = "http://u:p@" + httpProxy(t, &testProxy{user: "u", password: "p"}).addr()
+		}},
+		{name: "proxy tls", config: Config{Get: "/"}, tls: true, way: func(t *testing.T, c *Config, _ string) {
+			c.Proxy = httpProxy(t, &testProxy{}).url
+		}},
+		{name: "socks5", config: Config{Get: "/"}, way: func(t *testing.T, c *Config, _ string) {
+			c.Proxy = "socks5://u:p@" + socksProxy(t, &testProxy{user: "u", password: "p"}).addr()
+		}},
+		// Source addresses in turn.
+		{name: "source", config: Config{Get: "/", Source: []string{"127.0.0.2", "127.0.0.3"}}},
+		// Another address than the URL's.
+		{name: "connect_to", config: Config{Get: "/"}, way: func(t *testing.T, c *Config, addr string) {
+			c.Base, c.ConnectTo = "http://shop.test", map[string][]string{"shop.test:80": {addr}}
+		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			gentest.Run(t, gentest.Subject{Start: func(t *testing.T) gentest.Target {
-				return startTarget(t, test.config, test.tls)
+				c := test.config
+				target := &testTarget{seen: make(chan struct{}, 100)}
+				var addr string
+				switch {
+				case c.Protocol == "h3":
+					srv := serveH3(t, newAuthority(t), target.serve, nil)
+					addr, target.vanish = srv.addr, srv.stop
+					c.Base, c.TLS.Insecure = "https://"+addr, true
+				case test.unix:
+					var srv *httptest.Server
+					c.Unix, srv = serveUnix(t, test.tls, target.serve)
+					c.Base = "http://shop.test"
+					target.vanish = func() { srv.CloseClientConnections(); srv.Close() }
+				default:
+					srv := startServer(t, test.tls, target.serve)
+					addr, c.Base = srv.Listener.Addr().String(), srv.URL
+					target.vanish = func() { srv.CloseClientConnections(); srv.Close() }
+				}
+				if test.tls {
+					c.TLS.Insecure = true
+					c.Base = strings.Replace(c.Base, "http://", "https://", 1)
+				}
+				if test.way != nil {
+					test.way(t, &c, addr)
+				}
+				return target.of(t, c)
 			}})
 		})
 	}
 }
 
-// startTarget starts a server that can hang and vanish, and a generator for it.
-func startTarget(t *testing.T, c Config, useTLS bool) gentest.Target {
-	var operations atomic.Int64
-	var hanging atomic.Bool
-	seen := make(chan struct{}, 100)
-	srv := httptest.NewUnstartedServer(nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {
-		operations.Add(1)
-		if hanging.Load() {
-			// Reading to the end also lets the server see the client go.
-			io.Copy(io.Discard, r.Body)
-			seen <- struct{}{}
-			<-r.Context().Done()
-			return
-		}
-		io.Copy(io.Discard, r.Body)
-		io.WriteString(w, "hello")
-	}))
+// A testTarget answers, or hangs.
+type testTarget struct {
+	operations atomic.Int64
+	hanging    atomic.Bool
+	seen       chan struct{}
+	vanish     func()
+}
+
+func (a *testTarget) serve(w nethttp.ResponseWriter, r *nethttp.Request) {
+	a.operations.Add(1)
+	hanging := a.hanging.Load()
+	// Reading to the end also lets the server see the client go.
+	io.Copy(io.Discard, r.Body)
+	if hanging {
+		a.seen <- struct{}{}
+		<-r.Context().Done()
+		return
+	}
+	io.WriteString(w, "hello")
+}
+
+// of is the target with a generator for it.
+func (a *testTarget) of(t *testing.T, c Config) gentest.Target {
+	g, err := New(c, generators.Env{Load: "test", Seed: 1, Allow: everywhere})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return gentest.Target{
+		Generator: g, Steps: len(Steps(c)), Operations: a.operations.Load, Vanish: a.vanish,
+		Hang: func() <-chan struct{} {
+			a.hanging.Store(true)
+			return a.seen
+		},
+	}
+}
+
+// startServer starts a server for all protocols over TCP.
+func startServer(t *testing.T, useTLS bool, h nethttp.HandlerFunc) *httptest.Server {
+	srv := httptest.NewUnstartedServer(h)
 	srv.Config.Protocols = new(nethttp.Protocols)
 	srv.Config.Protocols.SetHTTP1(true)
 	srv.Config.Protocols.SetHTTP2(true)
@@ -74,27 +154,9 @@ func startTarget(t *testing.T, c Config, useTLS bool) gentest.Target {
 		srv.TLS = &tls.Config{NextProtos: []string{"h2", "http/1.1"}}
 		srv.EnableHTTP2 = true
 		srv.StartTLS()
-		c.TLS.Insecure = true
 	} else {
 		srv.Start()
 	}
 	t.Cleanup(srv.Close)
-	c.Base = srv.URL
-	g, err := New(c, generators.Env{Load: "test", Seed: 1, Allow: everywhere})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return gentest.Target{
-		Generator:  g,
-		Steps:      len(Steps(c)),
-		Operations: operations.Load,
-		Hang: func() <-chan struct{} {
-			hanging.Store(true)
-			return seen
-		},
-		Vanish: func() {
-			srv.CloseClientConnections()
-			srv.Close()
-		},
-	}
+	return srv
 }

@@ -76,6 +76,7 @@ type message struct {
 	cookies  string // of the session's jar
 	keepBody bool   // of the answer
 	close    bool   // the connection carries no request after this one
+	proxy    *proxy // that the message is handed to, nil for none
 }
 
 // An attempt is an operation in progress.
@@ -128,6 +129,10 @@ func (a *attempt) conclude(ctx context.Context, err error) {
 		return
 	}
 	var status statusError
+	var tunnel tunnelError
+	if errors.As(err, &tunnel) {
+		op.Status = int(tunnel)
+	}
 	switch {
 	case errors.As(err, &status):
 		op.Class, op.Err = generators.Status, err
@@ -359,11 +364,15 @@ func (a *attempt) send(ctx context.Context, m *message) error {
 			return err
 		}
 		var keep bool
-		if l.c.h2 != nil {
-			keep, err = a.roundTripH2(ctx, l.c, m)
+		m.proxy = l.c.proxy
+		if l.c.mux != nil {
+			keep, err = a.roundTripStream(ctx, l.c, m)
 		} else {
 			m.close = l.c.left.Load() <= 0
 			keep, err = a.roundTripH1(l.c, m)
+		}
+		if p := a.s.g.program.route.proxy; p != nil {
+			err = p.via(err)
 		}
 		l.end(keep)
 		if err == nil || fresh || again || !mayRepeat(m, a.sc.fields, err) || ctx.Err() != nil {
@@ -442,7 +451,7 @@ func (l *loan) connection(ctx context.Context, e endpoint, fresh bool) (made boo
 	if c == nil {
 		l.a.start()
 		dctx, cancel := context.WithDeadline(ctx, l.a.deadline)
-		c, err = g.dial(dctx, e, &l.a.stages)
+		c, err = g.dial(dctx, e, l.h, &l.a.stages)
 		cancel()
 		if err != nil {
 			return false, err
@@ -453,7 +462,7 @@ func (l *loan) connection(ctx context.Context, e endpoint, fresh bool) (made boo
 	c.users.Add(1)
 	c.left.Add(-1)
 	l.c = c
-	if c.h2 != nil {
+	if c.mux != nil {
 		l.giveBack()
 	}
 	return made, nil

@@ -12,6 +12,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+
 	"github.com/brunt-dev/brunt/generators"
 )
 
@@ -24,12 +27,17 @@ type generator struct {
 	maxBody   int64
 	tls       *tls.Config
 	h2        *nethttp.Transport
+	h3        *http3.Transport
 	resolve   func(ctx context.Context, host string) ([]netip.Addr, error)
 	shared    *sharedConns // nil when each session has its own
 
 	continueWait time.Duration
 
+	resume bool // TLS sessions
+	quic   *quic.Config
+
 	dials, lookups atomic.Int64
+	full, resumed  atomic.Int64 // TLS handshakes
 }
 
 func newGenerator(c Config, env generators.Env, p *program) (*generator, error) {
@@ -38,9 +46,11 @@ func newGenerator(c Config, env generators.Env, p *program) (*generator, error) 
 		return nil, err
 	}
 	g := &generator{
-		config: c, env: env, program: p, tls: t, h2: newH2(),
+		config: c, env: env, program: p, tls: t, h2: newH2(), h3: newH3(),
 		keepAlive: c.Connections.KeepAlive == nil || *c.Connections.KeepAlive,
 		maxBody:   c.MaxBody, continueWait: continueWait,
+		resume: c.TLS.Resume == nil || *c.TLS.Resume,
+		quic:   quicConfig(p.longest),
 		resolve: func(ctx context.Context, host string) ([]netip.Addr, error) {
 			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 		},

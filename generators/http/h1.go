@@ -75,6 +75,10 @@ func (a *attempt) answerH1(w *wire, m *message, out *sending) (keep bool, err er
 func (sc *scratch) encode(m *message, keepAlive bool) (rest []byte, expects bool) {
 	out := append(sc.out[:0], m.method...)
 	out = append(out, ' ')
+	if m.proxy != nil {
+		// A proxy is told the whole URL (RFC 9112 section 3.2.2).
+		out = append(append(out, "http://"...), m.endpoint.authority...)
+	}
 	out = append(out, m.target...)
 	out = append(out, " HTTP/1.1\r\n"...)
 	host := true
@@ -87,6 +91,9 @@ func (sc *scratch) encode(m *message, keepAlive bool) (rest []byte, expects bool
 		out = append(out, "Host: "...)
 		out = append(out, m.endpoint.authority...)
 		out = append(out, "\r\n"...)
+	}
+	if m.proxy != nil && m.proxy.authorization != "" {
+		out = append(append(append(out, "Proxy-Authorization: "...), m.proxy.authorization...), "\r\n"...)
 	}
 	cookies := m.cookies
 	for i := range sc.fields {
@@ -125,8 +132,12 @@ func (sc *scratch) encode(m *message, keepAlive bool) (rest []byte, expects bool
 	return m.body, expects && len(m.body) > 0
 }
 
-// skips is true for a field that a redirected request does not carry.
+// skips is true for a field that a redirected request does not carry, or that
+// says to a proxy what is said already.
 func (m *message) skips(f *renderedField) bool {
+	if m.proxy != nil && m.proxy.authorization != "" && f.name == "Proxy-Authorization" {
+		return true
+	}
 	return f.ofBody && m.dropBody || m.foreign && (f.private || f.name == "Host")
 }
 

@@ -1,6 +1,8 @@
 package http
 
 import (
+	"cmp"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/textproto"
@@ -23,6 +25,8 @@ type program struct {
 	rotates bool
 	feeds   []*feed // those that the templates take values from
 	seed    uint64
+	route   *route
+	longest time.Duration // the longest timeout of a request
 }
 
 // An action is a pause or a request.
@@ -107,6 +111,7 @@ func (cp *compiler) program(env *generators.Env) *program {
 		p.seed = env.Seed
 	}
 	cp.general()
+	p.route = newRoute(c, cp.report)
 	if len(c.Steps) > 0 {
 		cp.noShorthand()
 	}
@@ -123,7 +128,9 @@ func (cp *compiler) program(env *generators.Env) *program {
 			p.actions = append(p.actions, action{think: cp.think(s, at)})
 			continue
 		}
-		p.actions = append(p.actions, action{request: cp.request(s, index, at)})
+		r := cp.request(s, index, at)
+		p.actions = append(p.actions, action{request: r})
+		p.longest = max(p.longest, r.timeout)
 		index++
 	}
 	if len(names) == 0 {
@@ -141,9 +148,9 @@ func (cp *compiler) program(env *generators.Env) *program {
 func (cp *compiler) general() {
 	c := cp.config
 	switch c.Protocol {
-	case "", "auto", "h1", "h2", "h2c":
+	case "", "auto", "h1", "h2", "h2c", "h3":
 	default:
-		cp.report("protocol", fmt.Sprintf("there is no protocol %q", c.Protocol), "use auto, h1, h2 or h2c")
+		cp.report("protocol", fmt.Sprintf("there is no protocol %q", c.Protocol), "use auto, h1, h2, h2c or h3")
 	}
 	if c.Base != "" {
 		l, err := newLink("", c.Base)
@@ -171,8 +178,27 @@ func (cp *compiler) general() {
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		cp.report("tls", "a certificate needs its key and the other way round", "set both cert and key")
 	}
-	if _, err := tlsVersion(c.TLS.MinVersion); err != nil {
+	cp.tlsVersions()
+}
+
+// tlsVersions checks which versions of TLS may be spoken.
+func (cp *compiler) tlsVersions() {
+	c := cp.config
+	oldest, err := tlsVersion(c.TLS.MinVersion, tls.VersionTLS12)
+	if err != nil {
 		cp.reportError("tls.min_version", err)
+		return
+	}
+	newest, err := tlsVersion(c.TLS.MaxVersion, tls.VersionTLS13)
+	switch {
+	case err != nil:
+		cp.reportError("tls.max_version", err)
+	case newest < oldest:
+		cp.report("tls.max_version", fmt.Sprintf("the newest version of TLS, %s, is older than the oldest, %s", c.TLS.MaxVersion, cmp.Or(c.TLS.MinVersion, "1.2")), "lower min_version, too")
+	case c.Protocol == "h3" && newest < tls.VersionTLS13:
+		cp.report("tls.max_version", "protocol h3 needs TLS 1.3", "leave max_version out")
+	case c.Protocol == "h2" && newest < tls.VersionTLS12:
+		cp.report("tls.max_version", "protocol h2 needs TLS 1.2 or newer", "raise max_version, or use protocol: h1")
 	}
 }
 
@@ -303,6 +329,8 @@ func protocolMismatch(protocol string, tls bool) string {
 	switch {
 	case protocol == "h2" && !tls:
 		return "protocol h2 needs an https URL; h2c is HTTP/2 without TLS"
+	case protocol == "h3" && !tls:
+		return "protocol h3 needs an https URL"
 	case protocol == "h2c" && tls:
 		return "protocol h2c is HTTP/2 without TLS; use h2 with an https URL"
 	}

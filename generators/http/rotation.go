@@ -28,12 +28,13 @@ func NewRotation(c Config, targets []Target, env generators.Env) (generators.Gen
 	c = Config{
 		Protocol: c.Protocol, Timeout: c.Timeout, Connections: c.Connections, Headers: c.Headers, TLS: c.TLS,
 		Redirects: c.Redirects, Cookies: c.Cookies, Compression: c.Compression, MaxBody: c.MaxBody,
+		Proxy: c.Proxy, Unix: c.Unix, Source: c.Source, ConnectTo: c.ConnectTo,
 	}
 	// The general part is checked and worked out like that of a flow, with a
 	// request that stands for all.
 	model := c
 	model.Get = "http://localhost/"
-	if c.Protocol == "h2" {
+	if c.Protocol == "h2" || c.Protocol == "h3" {
 		model.Get = "https://localhost/"
 	}
 	p, err := compile(model, env)
@@ -50,8 +51,10 @@ func NewRotation(c Config, targets []Target, env generators.Env) (generators.Gen
 		if env.Allow != nil {
 			// Nobody has seen these addresses before: better now than during
 			// the run.
-			if err := env.Allow(r.link.fixed.addr); err != nil {
-				return nil, fmt.Errorf("target %d: %w", i+1, err)
+			for _, address := range p.route.touches(r.link.fixed.addr) {
+				if err := env.Allow(address); err != nil {
+					return nil, fmt.Errorf("target %d: %w", i+1, err)
+				}
 			}
 		}
 		p.actions = append(p.actions, action{request: r})

@@ -228,14 +228,14 @@ func (l *lane) poll(now, d time.Duration) {
 	l.expire()
 }
 
-// wait is epoll_pwait2, whose timeout has nanoseconds. Without a timeout the
-// call cannot block, and the runtime need not be told of it.
+// wait is epoll_pwait2, whose timeout has nanoseconds. See shortSleep for when
+// the runtime is told of it.
 func (l *lane) wait(d time.Duration) int {
 	var n uintptr
 	var errno unix.Errno
 	timeout := unix.NsecToTimespec(int64(d))
 	args := [3]uintptr{uintptr(l.epoll), uintptr(unsafe.Pointer(&l.events[0])), maxEvents}
-	if d == 0 {
+	if d <= shortSleep {
 		n, _, errno = unix.RawSyscall6(unix.SYS_EPOLL_PWAIT2, args[0], args[1], args[2], uintptr(unsafe.Pointer(&timeout)), 0, 0)
 	} else {
 		n, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT2, args[0], args[1], args[2], uintptr(unsafe.Pointer(&timeout)), 0, 0)

@@ -63,6 +63,12 @@ func (l *lane) came(stamp int64, started time.Duration) time.Duration {
 	return now - age
 }
 
+// shortSleep is up to which a sleep is hidden from the runtime. Told of it,
+// the runtime would hand our processor to another thread and back, which
+// costs more than all else about a request; untold, a garbage collection may
+// have to wait for so long.
+const shortSleep = 200 * time.Microsecond
+
 // sleepUntil sleeps until a time of the run; events of connections do not
 // wake it. A signal may end it early.
 func sleepUntil(origin time.Time, at time.Duration) {
@@ -71,5 +77,9 @@ func sleepUntil(origin time.Time, at time.Duration) {
 		return
 	}
 	ts := unix.NsecToTimespec(int64(d))
+	if d <= shortSleep {
+		_, _, _ = unix.RawSyscall6(unix.SYS_CLOCK_NANOSLEEP, unix.CLOCK_MONOTONIC, 0, uintptr(unsafe.Pointer(&ts)), 0, 0, 0)
+		return
+	}
 	_, _, _ = unix.Syscall6(unix.SYS_CLOCK_NANOSLEEP, unix.CLOCK_MONOTONIC, 0, uintptr(unsafe.Pointer(&ts)), 0, 0, 0)
 }

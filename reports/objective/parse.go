@@ -77,7 +77,7 @@ func (p *parser) parts() ([]part, *SyntaxError) {
 		}
 		// p99.9 is one word, although a point is in it.
 		if n := len(parts) - 1; n >= 0 && !next.quoted && !parts[n].quoted && allDigits(next.text) {
-			if _, ok := percentile(parts[n].text); ok {
+			if percentile(parts[n].text) {
 				next = part{text: parts[n].text + "." + next.text, offset: parts[n].offset, length: next.offset + next.length - parts[n].offset}
 				parts = parts[:n]
 			}

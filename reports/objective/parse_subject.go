@@ -66,7 +66,7 @@ func (p *parser) nameless(first part, rest []part) *SyntaxError {
 	if word == "rate" {
 		return e.hint("name it: browse.rate; the share of failed operations is browse.errors")
 	}
-	if _, ok := percentile(word); ok || slices.Contains(aggregates, word) {
+	if percentile(word) || slices.Contains(aggregates, word) {
 		// The next thing missing, usually: the unit.
 		limit := strings.TrimLeft(p.rest(), " \t<=>")
 		if n := numberLength(limit); n > 0 && n == len(limit) {
@@ -80,7 +80,7 @@ func (p *parser) nameless(first part, rest []part) *SyntaxError {
 func (s *subject) metricFrom(rest, parts []part) *SyntaxError {
 	at, word := rest[0], rest[0].text
 	base, _, _ := strings.Cut(word, ".")
-	switch _, isPercentile := percentile(base); {
+	switch isPercentile := percentile(base); {
 	case isPercentile:
 		s.stat, s.role = percentileStat, Load
 		if err := s.percentile(at); err != nil {

@@ -42,7 +42,7 @@ var synonyms = map[string]string{
 
 // reserved reports whether a bare name would be read as a word of the language.
 func reserved(name string) bool {
-	if _, ok := percentile(name); ok {
+	if percentile(name) {
 		return true
 	}
 	return slices.Contains(keywords, name) || name == "ok" || name == "failed" ||
@@ -50,11 +50,10 @@ func reserved(name string) bool {
 		slices.Contains(counters, name) || slices.Contains(otherMetrics, name)
 }
 
-// percentile reads pNN and gives what comes after the p. It does not look at
-// the range.
-func percentile(word string) (digits string, ok bool) {
-	digits, ok = strings.CutPrefix(word, "p")
-	return digits, ok && allDigits(digits)
+// percentile says whether the word is a pNN. It does not look at the range.
+func percentile(word string) bool {
+	digits, ok := strings.CutPrefix(word, "p")
+	return ok && allDigits(digits)
 }
 
 func allDigits(s string) bool {

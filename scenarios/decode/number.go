@@ -38,7 +38,7 @@ func (d *Decoder) scalar(n Node, v reflect.Value, f field) {
 		return
 	}
 	if t.Kind() == reflect.Bool {
-		d.truth(n, text, v, f)
+		d.truth(n, text, v)
 		return
 	}
 	x, ok := d.number(n, text, t, f)
@@ -71,7 +71,7 @@ func (d *Decoder) scalar(n Node, v reflect.Value, f field) {
 	}
 }
 
-func (d *Decoder) truth(n Node, text string, v reflect.Value, f field) {
+func (d *Decoder) truth(n Node, text string, v reflect.Value) {
 	if b, ok := resolve(text).(bool); ok {
 		v.SetBool(b)
 		return
@@ -145,12 +145,12 @@ func (d *Decoder) number(n Node, text string, t reflect.Type, f field) (amount, 
 			return x, true
 		}
 	}
-	d.Report(n, CodeWrongType, "expected "+expected(t, f)+", got "+quote(text), numberHint(text, t))
+	d.Report(n, CodeWrongType, "expected "+expected(t, f)+", got "+quote(text), numberHint(text))
 	return amount{}, false
 }
 
 // numberHint is how to write what looks like a number in another notation.
-func numberHint(text string, t reflect.Type) string {
+func numberHint(text string) string {
 	if resolve(text) != text || anyNumber.MatchString(text) {
 		return ""
 	}

@@ -54,7 +54,7 @@ type Problems []Problem
 // Error prints what Write writes, without the last newline.
 func (ps Problems) Error() string {
 	var b strings.Builder
-	ps.Write(&b)
+	_ = ps.Write(&b) // a Builder takes everything
 	return strings.TrimSuffix(b.String(), "\n")
 }
 

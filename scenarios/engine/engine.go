@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/brunt-dev/brunt/chaos"
+	"github.com/brunt-dev/brunt/generators"
 	"github.com/brunt-dev/brunt/reports/journal"
 	"github.com/brunt-dev/brunt/scenarios"
 )
@@ -24,6 +25,14 @@ type Options struct {
 	Environment map[string]string // machine and versions, for the report
 	Faces       []journal.Sink    // shown every batch, in order, from one goroutine at a time; must not block
 	Wait        Waiter            // nil: PreciseWait
+
+	// Lease guards the run's faults from outside its process. The caller closes
+	// it after Play. Nil is for tests and plans without faults: nobody guards.
+	Lease chaos.Lease
+
+	// Observe, if set, is called with every operation that ended, from the
+	// goroutine or thread that played it, before the next one there begins.
+	Observe func(load, step string, op generators.Op)
 
 	// Redact takes secrets out of a text that came from outside: an error, a
 	// reading. Nil leaves texts as they are.
@@ -77,6 +86,9 @@ type Run struct {
 func New(plan *scenarios.Plan, o Options) (*Run, error) {
 	if o.Wait == nil {
 		o.Wait = PreciseWait
+	}
+	if o.Lease == nil {
+		o.Lease = inProcess{}
 	}
 	if o.Redact == nil {
 		o.Redact = func(text string) string { return text }
@@ -138,7 +150,7 @@ func (r *Run) Play(ctx context.Context) Outcome {
 	samples := &errorSamples{}
 	loadCtx, cancelLoads := context.WithCancel(ctx)
 	defer cancelLoads()
-	loads := startLoads(loadCtx, r.plan.Loads, origin, samples, r.options.Wait, r.stop.opened)
+	loads := startLoads(loadCtx, r.plan.Loads, origin, samples, r.options, r.stop.opened)
 
 	var watchers sync.WaitGroup
 	watchCtx, cancelWatchers := context.WithCancel(ctx)
@@ -155,12 +167,15 @@ func (r *Run) Play(ctx context.Context) Outcome {
 	var clockDone sync.WaitGroup
 	clockDone.Go(func() { clock.run(stopClock.opened) })
 
-	faults := startFaults(ctx, r.plan, origin, r.ledger, out.event, r.stop.opened, r.mend.opened)
+	faults := r.startFaults(ctx, origin, out.event)
+	faultsDone := newGate()
+	watchers.Go(func() { r.watchLease(faultsDone.opened) })
 
 	finished := TimerWait(origin.Add(r.plan.Info.Duration), r.stop.opened)
 	faults.finish()
 	loads.finish(!finished, r.hurry.opened, cancelLoads)
-	unmended := faults.wait()
+	unmended := faults.wait(ctx)
+	faultsDone.open()
 	cancelWatchers()
 	watchers.Wait()
 	stopClock.open()

@@ -133,6 +133,13 @@ func (l *load) recordLoop(i int, op *generators.LoopOp) {
 	if op.Err != nil {
 		l.samples.add(l.plan.Name, l.plan.Steps[0], string(op.Class), op.Err)
 	}
+	if l.observe != nil {
+		l.observe(l.plan.Name, l.plan.Steps[0], generators.Op{
+			Due: l.origin.Add(op.Due), Started: l.origin.Add(max(op.Started, op.Due)), Ended: l.origin.Add(op.Ended),
+			Class: op.Class, Status: op.Status, Err: op.Err, BytesOut: op.BytesOut, BytesIn: op.BytesIn,
+			Connect: op.Connect, FirstByte: op.FirstByte,
+		})
+	}
 }
 
 func (p *laneLoad) dispatch(<-chan struct{}) {}

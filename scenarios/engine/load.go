@@ -23,7 +23,8 @@ type load struct {
 	origin   time.Time
 	recorder *journal.Recorder
 	samples  *errorSamples
-	sessions sync.WaitGroup // every session's goroutine
+	observe  func(load, step string, op generators.Op) // may be nil
+	sessions sync.WaitGroup                            // every session's goroutine
 
 	offered, sent, completed, dropped, canceled atomic.Int64
 	inFlight, open                              atomic.Int64
@@ -129,6 +130,9 @@ func (l *load) record(session int, ops []generators.Op) {
 		if op.Class != generators.OK {
 			l.samples.add(l.plan.Name, l.plan.Steps[op.Step], string(op.Class), op.Err)
 		}
+		if l.observe != nil {
+			l.observe(l.plan.Name, l.plan.Steps[op.Step], *op)
+		}
 	}
 	if canceled {
 		l.canceled.Add(1)
@@ -149,6 +153,9 @@ func (l *load) drop(a generators.Arrival, now time.Time) {
 	c.ops++
 	c.failed[generators.Dropped]++
 	c.mu.Unlock()
+	if l.observe != nil {
+		l.observe(l.plan.Name, l.plan.Steps[0], generators.Op{Due: a.Due, Started: now, Ended: now, Class: generators.Dropped})
+	}
 }
 
 // second takes what was counted since the last call.

@@ -27,7 +27,7 @@ func (r Resolution) String() string {
 func Resolve(ctx context.Context, plan *scenarios.Plan) []Resolution {
 	var all []Resolution
 	for _, f := range plan.Faults {
-		receipt, err := prepare(ctx, f.Fault, plan.MaxTargets)
+		receipt, err := prepare(ctx, f, plan.MaxTargets)
 		all = append(all, Resolution{Fault: f.Name, Targets: receipt.Targets, Err: err})
 	}
 	return all
