@@ -2,7 +2,7 @@
 GO ?= go
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: run test race e2e bench fuzz lint build
+.PHONY: run test race e2e e2e-faults bench fuzz lint build
 
 run: ## play the example scenario against the example stack
 	$(GO) run ./cmd/brunt run examples/hello.yaml
@@ -17,6 +17,10 @@ race: ## the same under the race detector
 e2e: ## whole runs against real processes: the examples, interrupts, kill -9
 	$(GO) test -tags e2e -count=1 -timeout 15m -run E2E ./cmd/brunt
 
+e2e-faults: ## faults on a real kernel, in namespaces of their own, and on a real dockerd; root, Debian
+	apt-get install -y -qq nftables iproute2 iptables util-linux libfaketime docker.io >/dev/null
+	$(GO) test -tags e2e -count=1 -timeout 15m ./chaos/network ./chaos/clock ./chaos/docker
+
 bench: ## the hot paths, with allocations; then brunt beside its peers
 	$(GO) test -run '^$$' -bench . -benchmem ./generators/... ./reports/journal ./scenarios/engine
 	$(GO) run ./examples/bench
@@ -27,7 +31,7 @@ fuzz: ## every fuzz target for ten seconds
 	    echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime 10s $$pkg || exit 1; \
 	  done; done
 
-lint:
+lint: ## golangci-lint
 	$(GO) run $(GOLANGCI) run
 
 build:

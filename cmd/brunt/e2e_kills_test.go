@@ -18,7 +18,7 @@ import (
 
 var (
 	kills    = flag.Int("kills", 20, "how many random kills TestE2EFaultsRandomKills does")
-	killSeed = flag.Uint64("killseed", 1, "decides who is killed and when")
+	killSeed = flag.Uint64("killseed", 2, "decides who is killed and when")
 	stops    = flag.Int("stops", 6, "how many random stops past the lease TestE2EFaultsRandomStops does")
 	killers  = flag.Int("killers", 3, "how many games are played at once")
 )

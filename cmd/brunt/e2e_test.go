@@ -55,7 +55,7 @@ type ended struct {
 func start(t *testing.T, args ...string) (*exec.Cmd, func() ended) {
 	t.Helper()
 	cmd := exec.Command(build(t), args...)
-	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+filepath.Dir(build(t)))
+	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+filepath.Join(filepath.Dir(build(t)), "state"))
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	// A proxy that outlives brunt holds its stderr; do not wait for that.

@@ -429,8 +429,9 @@ func TestHTTP3Route(t *testing.T) {
 	ok(t, s)
 	ok(t, s)
 	mu.Lock()
-	defer mu.Unlock()
-	if diff := cmp.Diff(map[string]bool{"127.0.0.2 shop.test": true, "127.0.0.3 shop.test": true}, from); diff != "" {
+	diff := cmp.Diff(map[string]bool{"127.0.0.2 shop.test": true, "127.0.0.3 shop.test": true}, from)
+	mu.Unlock()
+	if diff != "" {
 		t.Errorf("requests from (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]string{srv.addr, srv.addr}, asked()); diff != "" {

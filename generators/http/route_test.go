@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -129,10 +130,10 @@ func TestSource(t *testing.T) {
 		ok(t, s)
 	}
 	mu.Lock()
-	defer mu.Unlock()
 	if from["127.0.0.2"]+from["127.0.0.3"] != 9 || from["127.0.0.2"] < 3 || from["127.0.0.3"] < 3 {
 		t.Errorf("requests by source: %v", from)
 	}
+	mu.Unlock()
 	if loop, _ := g.Loop(); loop != nil {
 		t.Error("the fast path, which knows no sources, may be taken")
 	}
@@ -152,11 +153,11 @@ func TestConnectTo(t *testing.T) {
 	leakCheck(t)
 	a := newAuthority(t)
 	no := false
-	hits := make([]int, 2)
+	var hits [2]atomic.Int64
 	var addrs []string
 	for i := range hits {
 		srv := httptest.NewUnstartedServer(nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {
-			hits[i]++
+			hits[i].Add(1)
 			fmt.Fprintf(w, "%s %s", r.Host, r.TLS.ServerName)
 		}))
 		srv.TLS = serverTLS(a.issue(t, "shop.test"))
@@ -172,8 +173,8 @@ func TestConnectTo(t *testing.T) {
 	for range 6 {
 		ok(t, s)
 	}
-	if hits[0] != 3 || hits[1] != 3 {
-		t.Errorf("requests by server: %v", hits)
+	if hits[0].Load() != 3 || hits[1].Load() != 3 {
+		t.Errorf("requests by server: %d and %d", hits[0].Load(), hits[1].Load())
 	}
 	want := []string{addrs[0], addrs[1], addrs[0], addrs[1], addrs[0], addrs[1]}
 	if diff := cmp.Diff(want, asked()); diff != "" {

@@ -70,8 +70,10 @@ func (l *lane) connect(to netip.AddrPort, now time.Duration) (*conn, error) {
 	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
 		return nil, errors.Join(err, unix.Close(fd))
 	}
-	// Without stamps from the kernel, answers end when they are read.
-	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
+	if l.reader.stamps {
+		// Where the kernel gives none, answers end when they are read.
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
+	}
 	c := &conn{fd: int32(fd), opened: now}
 	err = unix.Connect(fd, address)
 	if c.connecting = errors.Is(err, unix.EINPROGRESS); err != nil && !c.connecting {

@@ -66,7 +66,7 @@ func play(c Config, r generators.LoopRun) error {
 	}
 	defer unix.Close(epoll)
 	l := &lane{Config: c, run: r, epoll: epoll, closed: r.Arrivals == nil}
-	l.reader.init()
+	l.reader.init(!l.closed)
 	defer l.closeAll()
 	if l.closed {
 		l.playUsers()

@@ -9,17 +9,21 @@ import (
 
 const readBuffer = 64 << 10
 
-// A reader receives from sockets, with the kernel's stamps of when the bytes
-// came. It belongs to one lane and is used in place: it must not be copied
+// A reader receives from sockets, in the open model with the kernel's stamps
+// of when the bytes came: there the lane sleeps while answers lie unread. In
+// the closed one it is at them all the time, and stamps would cost a tenth of
+// the request. It belongs to one lane and is used in place: it must not be copied
 // after init.
 type reader struct {
+	stamps  bool // whether the sockets are stamped
 	buffer  []byte
 	control [64]byte
 	vector  unix.Iovec
 	header  unix.Msghdr
 }
 
-func (r *reader) init() {
+func (r *reader) init(stamps bool) {
+	r.stamps = stamps
 	r.buffer = make([]byte, readBuffer)
 	r.header.Iov, r.header.Iovlen = &r.vector, 1
 	r.header.Control = &r.control[0]
@@ -30,6 +34,13 @@ func (r *reader) init() {
 // not say.
 func (r *reader) read(fd int32, kept int) (n int, at int64, errno unix.Errno) {
 	room := r.buffer[kept:]
+	if !r.stamps {
+		got, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(room))), uintptr(len(room)))
+		if errno != 0 {
+			return 0, 0, errno
+		}
+		return int(got), 0, 0
+	}
 	r.vector.Base = unsafe.SliceData(room)
 	r.vector.SetLen(len(room))
 	r.header.SetControllen(len(r.control))
@@ -51,11 +62,11 @@ func (r *reader) read(fd int32, kept int) (n int, at int64, errno unix.Errno) {
 // wall clock, which may be stepped: one that does not lie between the start of
 // the operation and now is not believed.
 func (l *lane) came(stamp int64, started time.Duration) time.Duration {
+	if stamp == 0 {
+		return l.now()
+	}
 	t := time.Now()
 	now := t.Sub(l.run.Origin)
-	if stamp == 0 {
-		return now
-	}
 	age := time.Duration(t.UnixNano() - stamp)
 	if age < 0 || now-age < started {
 		return now

@@ -74,10 +74,17 @@ func newHealthWatch() *healthWatch {
 	return h
 }
 
-// second returns what happened since the last call.
+// shortest is the shortest time that shares of time mean something over.
+const shortest = 100 * time.Millisecond
+
+// second returns what happened since the last call; nil when that was only
+// just now, as it is at the end of a run.
 func (h *healthWatch) second(lag *lagMeter) *journal.Health {
 	now := time.Now()
 	elapsed := now.Sub(h.last)
+	if elapsed < shortest {
+		return nil
+	}
 	h.last = now
 
 	metrics.Read(h.samples)

@@ -45,7 +45,9 @@ func (t *ticker) tick(at time.Duration) {
 		l.lag.take(lag)
 	}
 	batch.Events = append(batch.Events, t.samples.take()...)
-	batch.Events = append(batch.Events, journal.Event{At: at, Kind: journal.HealthSecond, Health: t.health.second(lag)})
+	if health := t.health.second(lag); health != nil {
+		batch.Events = append(batch.Events, journal.Event{At: at, Kind: journal.HealthSecond, Health: health})
+	}
 	t.out.batch(batch)
 	t.judge.look(at)
 }
