@@ -19,6 +19,7 @@ import (
 type CompileEnv struct {
 	Processes map[string]string // the stack's processes: name to pid file
 	Proxies   map[string]string // the proxies: name to control file
+	Resolvers map[string]string // the resolvers: name to control file
 }
 
 // Compile fixes every offset and makes every kind. vars are the variables of
@@ -47,6 +48,16 @@ func (s *Scenario) ProxyEndpoints(vars map[string]string) (map[string]ProxySpec,
 	return l.proxySpecs(), nil
 }
 
+// ResolverEndpoints are the resolvers to start, by name, with the variables of
+// the running stack resolved. The error is a decode.Problems.
+func (s *Scenario) ResolverEndpoints(vars map[string]string) (map[string]ResolverSpec, error) {
+	l := load(s.File, s.Source, s.kinds, s.options, vars, s.spec.tables)
+	if err := l.problems().Err(); err != nil {
+		return nil, err
+	}
+	return l.resolverSpecs(), nil
+}
+
 // check makes every kind once, with stand-ins for what does not run yet, for
 // the mistakes that only a kind can find.
 func (l *loader) check() {
@@ -72,6 +83,12 @@ func (l *loader) compile(env CompileEnv) *Plan {
 			env.Proxies[p.name] = p.name + ".json"
 		}
 	}
+	if env.Resolvers == nil && len(l.resolvers) > 0 {
+		env.Resolvers = map[string]string{}
+		for _, r := range l.resolvers {
+			env.Resolvers[r.name] = r.name + ".json"
+		}
+	}
 	guard := l.guard
 	plan := &Plan{Allow: guard.Allow, MaxTargets: l.top.Safety.MaxTargets, Reports: l.top.Report}
 	plan.Lease, plan.Renew = l.top.Safety.lease()
@@ -87,12 +104,12 @@ func (l *loader) compile(env CompileEnv) *Plan {
 	}
 	for _, spec := range l.faults {
 		f, err := spec.kind.New(spec.config, chaos.Env{Fault: spec.name, For: spec.options.For, Seed: l.seed("fault", spec.name),
-			Processes: env.Processes, Proxies: env.Proxies, Allow: plan.Allow})
+			Processes: env.Processes, Proxies: env.Proxies, Resolvers: env.Resolvers, Containers: l.containers, Allow: plan.Allow})
 		if err != nil {
 			l.d.Report(spec.key, decode.CodeBadValue, "fault "+spec.name+": "+err.Error(), "")
 		}
 		plan.Faults = append(plan.Faults, Fault{Name: spec.name, Kind: spec.kind.Name, At: spec.plan.At, For: spec.plan.For, OneShot: spec.oneShot, Fault: f,
-			AllowIrreversible: spec.options.AllowIrreversible})
+			AllowIrreversible: spec.options.AllowIrreversible, On: spec.on})
 	}
 	for _, spec := range l.probes {
 		p, err := spec.kind.New(spec.config, probes.Env{Name: spec.name, Allow: plan.Allow})
@@ -216,6 +233,14 @@ func (l *loader) targetList() []string {
 	}
 	for _, name := range slices.Sorted(maps.Keys(l.proxySpecs())) {
 		out = append(out, "proxy "+name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(l.resolverSpecs())) {
+		out = append(out, "resolver "+name)
+	}
+	for _, c := range l.top.Target.Containers {
+		if c.value != "" {
+			out = append(out, "containers "+c.Text()) // as written, as hosts are
+		}
 	}
 	return out
 }

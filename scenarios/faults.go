@@ -55,6 +55,9 @@ func (l *loader) readFault(spec *faultSpec) bool {
 	if !l.d.Decode(found.Value, spec.config) || !ok || spec.phase.For <= 0 {
 		return false
 	}
+	if !l.checkOn(spec, found.Value) || spec.kind.Name == dockerFault && !l.checkContainer(found) {
+		return false
+	}
 	spec.oneShot = spec.kind.OneShot(spec.config)
 	return l.placeFault(spec)
 }

@@ -34,7 +34,7 @@ type hostPattern struct {
 	prefix netip.Prefix
 	socket string // "unix:" and the path, for a Unix socket; the rest is then empty
 
-	implied bool // of the stack or a proxy, not in target.hosts
+	implied bool // of the stack, a proxy or a resolver, not in target.hosts
 }
 
 // parseHostPattern reads one entry of target.hosts. The error says what is

@@ -103,6 +103,20 @@ type testProxy struct {
 	Note    string        `yaml:"note" doc:"Shown in the plan."`
 }
 
+type testDNS struct {
+	On    string   `yaml:"on" required:"true" doc:"The resolver."`
+	Names []string `yaml:"names" doc:"The names."`
+}
+
+type testDocker struct {
+	Pause *testContainer `yaml:"pause" doc:"The container to freeze."`
+}
+
+type testContainer struct {
+	Name  string `yaml:"name" scalar:"true" doc:"Its name."`
+	Label string `yaml:"label" doc:"Its label."`
+}
+
 type noFault struct{}
 
 func (noFault) Prepare(context.Context) (chaos.Receipt, error)             { return chaos.Receipt{}, nil }
@@ -155,6 +169,26 @@ func testKinds() Kinds {
 					return strings.TrimSpace(fmt.Sprintf("latency %s on %s %s", c.Latency, c.On, c.Note))
 				},
 				func(testProxy) bool { return false }),
+			FaultOf("dns", "Breaks what a resolver says.",
+				func(c testDNS, env chaos.Env) (chaos.Fault, error) {
+					if _, ok := env.Resolvers[c.On]; !ok {
+						return nil, fmt.Errorf("there is no resolver %q", c.On)
+					}
+					return noFault{}, nil
+				},
+				func() chaos.Fault { return noFault{} },
+				func(c testDNS) string { return "nothing for " + strings.Join(c.Names, ", ") + " on " + c.On },
+				func(testDNS) bool { return false }),
+			FaultOf("docker", "Breaks a container.",
+				func(_ testDocker, env chaos.Env) (chaos.Fault, error) {
+					if len(env.Containers) == 0 {
+						return nil, errors.New("no container is allowed")
+					}
+					return noFault{}, nil
+				},
+				func() chaos.Fault { return noFault{} },
+				func(c testDocker) string { return "pause " + c.Pause.Name + c.Pause.Label },
+				func(testDocker) bool { return false }),
 		},
 		Probes: []ProbeKind{ProbeOf("http", "Watches a URL.",
 			func(testProbe, probes.Env) (probes.Probe, error) { return noProbe{}, nil },

@@ -35,7 +35,7 @@ func Outline(w io.Writer, p *Plan) error {
 	o.faults()
 	o.watch()
 	o.objectives()
-	o.list("Hosts that may be loaded or broken", p.Info.Target)
+	o.list("What may be loaded or broken", p.Info.Target)
 	o.list("Warnings", p.Info.Warnings)
 	if err := out.Flush(); err != nil {
 		return fmt.Errorf("write outline: %w", err)

@@ -60,6 +60,9 @@ type Fault struct {
 	Fault   chaos.Fault
 	// AllowIrreversible lets the fault leave something behind for good.
 	AllowIrreversible bool
+	// On is what it acts on that brunt starts for the run: "resolver cluster".
+	// Empty for what is there already, and for processes of the stack.
+	On string
 }
 
 // A Probe is one thing watched for the whole run.

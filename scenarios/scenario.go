@@ -33,6 +33,8 @@ type Scenario struct {
 	Proxies  map[string]ProxySpec // the proxies to start, their variables resolved as far as they were known
 	Warnings decode.Problems      // honest mistakes; the scenario can be played all the same
 
+	Resolvers map[string]ResolverSpec // the resolvers to start, their variables likewise
+
 	kinds   Kinds
 	options Options
 	spec    *loader
@@ -51,7 +53,7 @@ func Parse(file string, src []byte, kinds Kinds, o Options) (*Scenario, error) {
 	}
 	return &Scenario{
 		File: file, Source: src, Name: l.top.Name, Seed: l.top.Seed,
-		Stack: l.top.Target.Stack.value, Proxies: l.proxySpecs(), Warnings: l.problems().Warnings(),
+		Stack: l.top.Target.Stack.value, Proxies: l.proxySpecs(), Resolvers: l.resolverSpecs(), Warnings: l.problems().Warnings(),
 		kinds: kinds, options: o, spec: l,
 	}, nil
 }
@@ -81,14 +83,18 @@ type loader struct {
 	stackGiven map[string]string // its variables when it runs; nil while checking
 
 	proxies []proxySpec
-	feeds   map[string]*feedSpec
-	tables  map[string]table // data files read so far, shared with later readings of the same scenario
-	loads   []*loadSpec
-	probes  []*probeSpec
-	phases  []*phaseSpec
-	faults  []*faultSpec
-	expect  []expectation
-	aborts  []expectation
+
+	resolvers  []resolverSpec
+	containers []string // what target.containers allows
+
+	feeds  map[string]*feedSpec
+	tables map[string]table // data files read so far, shared with later readings of the same scenario
+	loads  []*loadSpec
+	probes []*probeSpec
+	phases []*phaseSpec
+	faults []*faultSpec
+	expect []expectation
+	aborts []expectation
 
 	// Of the load being read: itself, and the names it knows during a run.
 	reading *loadSpec

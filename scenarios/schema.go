@@ -16,6 +16,7 @@ func Schema(kinds Kinds) map[string]any {
 		"vars":         mapOf(decode.Schema(text{})),
 		"data":         mapOf(decode.Schema(feedOptions{})),
 		"proxies":      mapOf(decode.Schema(ProxySpec{})),
+		"resolvers":    mapOf(decode.Schema(ResolverSpec{})),
 		"load":         mapOf(decode.Ref("offer")),
 		"level":        oneOrList(stretchSchema()),
 		"expectations": oneOrList(decode.Ref("expectation")),

@@ -31,6 +31,8 @@ type target struct {
 	Hosts      []text   `yaml:"hosts" example:"shop.staging.svc:443" doc:"Hosts that may be loaded and broken: host, host:port, *.suffix, a network such as 10.1.0.0/16, or unix:PATH for a socket."`
 	Stack      text     `yaml:"stack" doc:"A stack of real processes that brunt starts for the run and stops after it."`
 	Proxies    proxNode `yaml:"proxies" doc:"TCP proxies that brunt runs, to break what passes through them, by name."`
+	Resolvers  resoNode `yaml:"resolvers" doc:"DNS resolvers that brunt runs, to break what is asked of them, by name."`
+	Containers []text   `yaml:"containers" example:"shop-*" doc:"Containers that may be broken: names, patterns of names such as shop-*, or label:KEY=VALUE."`
 	Kubernetes kubeNode `yaml:"kubernetes" doc:"The cluster and namespace of the target. Not built yet."`
 	Prometheus promNode `yaml:"prometheus" doc:"The target's Prometheus. Not built yet."`
 }
@@ -40,6 +42,13 @@ type target struct {
 type ProxySpec struct {
 	Listen   string `yaml:"listen" required:"true" example:"127.0.0.1:9001" doc:"The address it listens on, as host:port."`
 	Upstream string `yaml:"upstream" required:"true" example:"127.0.0.1:9000" doc:"The address it passes connections on to, as host:port."`
+}
+
+// ResolverSpec is one DNS resolver to be run: where it listens and which one it
+// forwards to, both as host:port.
+type ResolverSpec struct {
+	Listen   string `yaml:"listen" required:"true" example:"127.0.0.1:5301" doc:"The address it listens on, over UDP and TCP, as IP:port."`
+	Upstream string `yaml:"upstream" required:"true" example:"10.96.0.10:53" doc:"The resolver it forwards to, as host:port."`
 }
 
 // safety is the section of that name.
@@ -120,6 +129,7 @@ type (
 	phasNode     struct{ held }
 	baseNode     struct{ held }
 	proxNode     struct{ held }
+	resoNode     struct{ held }
 	kubeNode     struct{ held }
 	promNode     struct{ held }
 	rateNode     struct{ held }
@@ -136,6 +146,7 @@ func (probNode) JSONSchema() map[string]any     { return decode.Ref("watch") }
 func (phasNode) JSONSchema() map[string]any     { return decode.Ref("phases") }
 func (baseNode) JSONSchema() map[string]any     { return decode.Ref("baseline") }
 func (proxNode) JSONSchema() map[string]any     { return decode.Ref("proxies") }
+func (resoNode) JSONSchema() map[string]any     { return decode.Ref("resolvers") }
 func (kubeNode) JSONSchema() map[string]any     { return decode.Ref("kubernetes") }
 func (promNode) JSONSchema() map[string]any     { return decode.Ref("prometheus") }
 func (rateNode) JSONSchema() map[string]any     { return decode.Ref("load") }

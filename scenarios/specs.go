@@ -24,6 +24,23 @@ func (l *loader) proxySpecs() map[string]ProxySpec {
 	return out
 }
 
+// A resolverSpec is one entry of target.resolvers.
+type resolverSpec struct {
+	name string
+	spec ResolverSpec
+}
+
+func (l *loader) resolverSpecs() map[string]ResolverSpec {
+	if len(l.resolvers) == 0 {
+		return nil
+	}
+	out := make(map[string]ResolverSpec, len(l.resolvers))
+	for _, r := range l.resolvers {
+		out[r.name] = r.spec
+	}
+	return out
+}
+
 // A loadSpec is one entry of loads.
 type loadSpec struct {
 	name    string
@@ -66,6 +83,7 @@ type faultSpec struct {
 	options faultOptions
 	phase   *phaseSpec
 	oneShot bool
+	on      string // what it acts on that brunt starts for the run
 	plan    journal.FaultPlan
 }
 

@@ -165,6 +165,8 @@ func (l *loader) readTarget() {
 		}
 	}
 	l.readProxies(t.Proxies.Node)
+	l.readResolvers(t.Resolvers.Node)
+	l.readContainers(t.Containers)
 	l.plannedSection("kubernetes", t.Kubernetes.Node)
 	l.plannedSection("prometheus", t.Prometheus.Node)
 }
@@ -179,15 +181,21 @@ func (l *loader) readProxies(n decode.Node) {
 		if !l.goodName(e.KeyNode, e.Key, "proxy") || !l.d.Decode(e.Value, &p.spec) {
 			continue
 		}
-		for _, a := range []struct{ key, value string }{{"listen", p.spec.Listen}, {"upstream", p.spec.Upstream}} {
-			at, _ := e.Value.Get(a.key)
-			if message, hint := badAddress(a.value); message != "" {
-				l.d.Report(at, decode.CodeBadValue, message, hint)
-				continue
-			}
-			l.guard.allow(a.value, at.Text())
-		}
+		l.allowEnds(e.Value, p.spec.Listen, p.spec.Upstream)
 		l.proxies = append(l.proxies, p)
+	}
+}
+
+// allowEnds checks both ends of a proxy or a resolver, and makes them part of
+// the target.
+func (l *loader) allowEnds(n decode.Node, listen, upstream string) {
+	for _, a := range []struct{ key, value string }{{"listen", listen}, {"upstream", upstream}} {
+		at, _ := n.Get(a.key)
+		if message, hint := badAddress(a.value); message != "" {
+			l.d.Report(at, decode.CodeBadValue, message, hint)
+			continue
+		}
+		l.guard.allow(a.value, at.Text())
 	}
 }
 

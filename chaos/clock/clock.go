@@ -47,7 +47,7 @@ const (
 // Config is one fault on the clock of the processes under one file.
 type Config struct {
 	File   string        `yaml:"file" required:"true" doc:"The timestamp file that the processes were started with: brunt clock-run --file FILE -- COMMAND." example:"/run/shop/clock"`
-	Offset time.Duration `yaml:"offset" required:"true" doc:"How far their wall clock is ahead of the true time; negative for behind." example:"-1h"`
+	Offset time.Duration `yaml:"offset" required:"true" doc:"How far their wall clock is ahead of the true time; negative for behind." min:"-87600h" max:"87600h" example:"-1h"`
 }
 
 // Validate reports a skew that nothing would notice or no clock can show.

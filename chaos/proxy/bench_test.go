@@ -3,8 +3,11 @@
 package proxy_test
 
 import (
+	"bufio"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"testing"
 	"time"
@@ -44,6 +47,38 @@ func BenchmarkRoundTrip(b *testing.B) {
 			slices.Sort(took)
 			for name, q := range map[string]int{"p50-ns": 500, "p99-ns": 990, "max-ns": 1000} {
 				b.ReportMetric(float64(took[(len(took)-1)*q/1000]), name)
+			}
+		})
+	}
+}
+
+// BenchmarkHTTP makes one request on a live connection: directly, passed by the
+// kernel, and read along for a rule about other requests.
+func BenchmarkHTTP(b *testing.B) {
+	for _, test := range []struct {
+		name   string
+		direct bool
+		config proxy.Config
+	}{
+		{name: "direct", direct: true},
+		{name: "through"},
+		{name: "read along", config: proxy.Config{HTTP: &proxy.HTTP{Path: "/other", Abort: 503}}},
+	} {
+		b.Run(test.name, func(b *testing.B) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "a page") }))
+			b.Cleanup(server.Close)
+			conn := dial(b, path(b, server.Listener.Addr().String(), test.direct, test.config))
+			answers := bufio.NewReader(conn)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := io.WriteString(conn, "GET /page HTTP/1.1\r\nHost: x\r\nUser-Agent: bench\r\n\r\n"); err != nil {
+					b.Fatal(err)
+				}
+				response, err := http.ReadResponse(answers, nil)
+				if err != nil {
+					b.Fatal(err)
+				}
+				_, _ = io.Copy(io.Discard, response.Body)
 			}
 		})
 	}

@@ -28,7 +28,7 @@ type Config struct {
 	Share     float64       `yaml:"share" unit:"ratio" doc:"The share that is harmed, chosen by the seed: of connections or, with http, of requests that match." default:"100%" min:"0%" max:"100%"`
 	TTL       time.Duration `yaml:"ttl" doc:"After this long the proxy ends the fault by itself, whatever became of brunt; by default 10s after the fault's planned end. Toxiproxy cannot do that." min:"0s"`
 	Toxiproxy string        `yaml:"toxiproxy" doc:"The address of a Toxiproxy's HTTP API, to set the fault there instead of on a proxy of brunt's. Its toxics have names that begin with brunt_, and only those are ever taken away." example:"http://127.0.0.1:8474"`
-	Probe     string        `yaml:"probe" doc:"With toxiproxy, what to send through it to feel the fault, which Toxiproxy does not tell: a request that any answer will do for." example:"PING\r\n"`
+	Probe     string        `yaml:"probe" doc:"With toxiproxy, what to send through it to feel the fault, which Toxiproxy does not tell: a request that any answer will do for." example:"PING\\r\\n"`
 }
 
 // Slicer is how small the pieces are, and how far apart.
@@ -53,33 +53,35 @@ type HTTP struct {
 	Delay    time.Duration `yaml:"delay" doc:"Pass requests on this much later." min:"0s" example:"300ms"`
 	Jitter   time.Duration `yaml:"jitter" doc:"The delay varies evenly by up to this much either way." min:"0s" example:"50ms"`
 	Abort    int           `yaml:"abort" doc:"Answer with this status; the upstream never sees the request." min:"200" max:"599" example:"503"`
-	GRPC     string        `yaml:"grpc" doc:"Answer gRPC calls with this status; the upstream never sees them." enum:"CANCELLED,UNKNOWN,INVALID_ARGUMENT,DEADLINE_EXCEEDED,NOT_FOUND,ALREADY_EXISTS,PERMISSION_DENIED,RESOURCE_EXHAUSTED,FAILED_PRECONDITION,ABORTED,OUT_OF_RANGE,UNIMPLEMENTED,INTERNAL,UNAVAILABLE,DATA_LOSS,UNAUTHENTICATED"`
+	GRPC     string        `yaml:"grpc" doc:"Answer gRPC calls with this status; the upstream never sees them. The names are those of gRPC." example:"UNAVAILABLE"`
 	Request  *Change       `yaml:"request" doc:"Change requests on their way."`
-	Response *Change       `yaml:"response" doc:"Change responses on their way: the upstream has done its work, and the client is told something else."`
+	Response *Reply        `yaml:"response" doc:"Change responses on their way: the upstream has done its work, and the client is told something else."`
 }
 
 // Change is what becomes of a request or a response.
 type Change struct {
-	Status  int               `yaml:"status" doc:"Another status, of a response." min:"200" max:"599" example:"500"`
 	Set     map[string]string `yaml:"set" doc:"Header fields to set."`
 	Remove  []string          `yaml:"remove" doc:"Header fields to remove." example:"ETag"`
 	Body    string            `yaml:"body" doc:"Another body, where there is one."`
 	Replace map[string]string `yaml:"replace" doc:"Texts in the body to replace, in bodies of up to 4 MiB that are not compressed."`
 }
 
-func (c *Change) patch() *Patch {
-	if c == nil {
-		return nil
-	}
-	p := &Patch{Status: c.Status, Set: c.Set, Remove: c.Remove, Replace: c.Replace}
+// Reply is what becomes of a response.
+type Reply struct {
+	Status int `yaml:"status" doc:"Another status." min:"200" max:"599" example:"500"`
+	Change `yaml:",inline"`
+}
+
+func (c Change) patch() *Patch {
+	p := &Patch{Set: c.Set, Remove: c.Remove, Replace: c.Replace}
 	if c.Body != "" {
 		p.Body = &c.Body
 	}
 	return p
 }
 
-func (c *Change) empty() bool {
-	return c != nil && c.Status == 0 && len(c.Set) == 0 && len(c.Remove) == 0 && c.Body == "" && len(c.Replace) == 0
+func (c Change) empty() bool {
+	return len(c.Set) == 0 && len(c.Remove) == 0 && c.Body == "" && len(c.Replace) == 0
 }
 
 // Validate reports a fault that would do nothing, or that no toxic can make.
@@ -132,10 +134,10 @@ func (c Config) validateHTTP(report func(field, message, hint string)) {
 	if h == nil {
 		return
 	}
-	if h.Request.empty() {
+	if h.Request != nil && h.Request.empty() {
 		report("http.request", "nothing is to be changed", "give set, remove, body or replace")
 	}
-	if h.Response.empty() {
+	if h.Response != nil && h.Response.Status == 0 && h.Response.empty() {
 		report("http.response", "nothing is to be changed", "give status, set, remove, body or replace")
 	}
 	if h.GRPC != "" && !slices.Contains(grpcCodes[1:], h.GRPC) {
@@ -173,7 +175,14 @@ func (c Config) validateToxiproxy(report func(field, message, hint string)) {
 func (h *HTTP) rule() *HTTPRule {
 	r := &HTTPRule{
 		Methods: h.Method, Path: h.Path, First: h.First, Delay: h.Delay, Jitter: h.Jitter,
-		Abort: h.Abort, Ask: h.Request.patch(), Answer: h.Response.patch(),
+		Abort: h.Abort,
+	}
+	if h.Request != nil {
+		r.Ask = h.Request.patch()
+	}
+	if h.Response != nil {
+		r.Answer = h.Response.patch()
+		r.Answer.Status = h.Response.Status
 	}
 	if h.GRPC != "" {
 		r.GRPC = slices.Index(grpcCodes, h.GRPC)

@@ -19,6 +19,9 @@ import (
 // header compression ties every request to those before it.
 func (s *stream) http2() error {
 	client, up := newWire(s, s.peer), newWire(s.peer, s)
+	defer s.link.talk.yield()
+	defer up.leave()
+	defer client.leave()
 	var protocols http.Protocols
 	protocols.SetUnencryptedHTTP2(true)
 	dialled := false
@@ -201,12 +204,31 @@ func (o *oneConn) Addr() net.Addr { return &net.TCPAddr{} }
 type wire struct {
 	in, out *stream
 
-	mu sync.Mutex // writers take turns
+	reading sync.Mutex // of the source, one at a time
+	deaf    bool
+	writing sync.Mutex
+	mute    bool
 }
 
 func newWire(in, out *stream) *wire { return &wire{in: in, out: out} }
 
+// leave ends the link and returns when nobody uses the wire any more, or ever
+// will: the streams' own goroutines take over.
+func (w *wire) leave() {
+	_ = w.Close()
+	w.reading.Lock()
+	defer w.reading.Unlock()
+	w.writing.Lock()
+	defer w.writing.Unlock()
+	w.deaf, w.mute = true, true
+}
+
 func (w *wire) Read(p []byte) (int, error) {
+	w.reading.Lock()
+	defer w.reading.Unlock()
+	if w.deaf {
+		return 0, net.ErrClosed
+	}
 	if len(w.in.source.bytes()) == 0 {
 		if err := w.in.source.fill(nil); err != nil {
 			return 0, err
@@ -218,8 +240,11 @@ func (w *wire) Read(p []byte) (int, error) {
 }
 
 func (w *wire) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	w.writing.Lock()
+	defer w.writing.Unlock()
+	if w.mute {
+		return 0, net.ErrClosed
+	}
 	if err := w.out.send(p); err != nil {
 		return 0, err
 	}
@@ -228,8 +253,12 @@ func (w *wire) Write(p []byte) (int, error) {
 
 // Close ends the link, after what was written has left.
 func (w *wire) Close() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	w.writing.Lock()
+	defer w.writing.Unlock()
+	if w.mute {
+		return nil
+	}
+	w.mute = true
 	_ = w.out.sendEnd()
 	l := w.in.link
 	l.mu.Lock()

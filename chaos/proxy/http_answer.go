@@ -12,7 +12,7 @@ func (s *stream) answer() error {
 	t := &s.link.talk
 	if t.come() == talkTaken {
 		// The upstream stream speaks for both, and ends the link.
-		<-s.link.dead
+		<-t.yielded
 		return nil
 	}
 	for {
@@ -23,7 +23,6 @@ func (s *stream) answer() error {
 			case err != nil:
 				return err
 			}
-			s.begun = true
 			continue
 		}
 		x := t.first()

@@ -202,14 +202,11 @@ func (s *stream) requests() error {
 			return s.finish()
 		case errors.Is(err, errNotHTTP):
 			return t.giveUp(s)
-		case err != nil || s.over():
+		case err != nil || s.closed:
 			return err
 		}
 	}
 }
-
-// over says whether the stream's end was passed on, by an abort that closes.
-func (s *stream) over() bool { return s.closed }
 
 // path is the path that a request is about.
 func (h head) path() string {

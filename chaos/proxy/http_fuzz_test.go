@@ -165,3 +165,14 @@ func FuzzWritten(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkParseRequest(b *testing.B) {
+	text := []byte("GET /products?page=7 HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: bench/1.0\r\nAccept: application/json\r\nAccept-Encoding: gzip\r\nAuthorization: Bearer abcdefghijklmnop\r\nX-Request-Id: 0123456789abcdef\r\n\r\n")
+	b.ReportAllocs()
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		if _, err := parseRequest(text); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -181,9 +181,7 @@ func TestHTTPLive(t *testing.T) {
 				t.Fatalf("before: %s, reused %v", got, reused)
 			}
 		}
-		if err := s.inject("test", []Toxic{{Type: httpType, Share: 1, HTTP: &HTTPRule{Abort: 503}}}, time.Hour); err != nil {
-			t.Fatal(err)
-		}
+		s.must(t, Toxic{Type: httpType, HTTP: &HTTPRule{Abort: 503}})
 		for _, ask := range []struct{ method, body string }{{"GET", ""}, {"POST", "a body that nobody reads"}, {"HEAD", ""}} {
 			if got, reused := visit(t, c, ask.method, url+"/echo", strings.NewReader(ask.body)); !strings.HasPrefix(got, "503 ") || !reused {
 				t.Errorf("during: %s %s, reused %v", ask.method, got, reused)

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -143,6 +145,52 @@ func TestContract(t *testing.T) {
 	}
 }
 
+// pages is an upstream that speaks HTTP/1 in the clear.
+func pages(t *testing.T) string {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "a page") }))
+	t.Cleanup(server.Close)
+	return server.Listener.Addr().String()
+}
+
+// The faults that care what is spoken, met by a request or a handshake.
+func TestSpokenContract(t *testing.T) {
+	const ask = "POST /charge HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nok"
+	hello := "\x16\x03\x01\x00\x05hello" // no handshake comes of it, but it is met
+	for _, test := range []struct {
+		name   string
+		config proxy.Config
+		say    string
+	}{
+		{"abort", proxy.Config{HTTP: &proxy.HTTP{Method: []string{"POST"}, Path: "/charge", Abort: 503}}, ask},
+		{"delay", proxy.Config{HTTP: &proxy.HTTP{Delay: 10 * time.Millisecond}}, ask},
+		{"request", proxy.Config{HTTP: &proxy.HTTP{Request: &proxy.Change{Remove: []string{"X"}}}}, ask},
+		{"response", proxy.Config{HTTP: &proxy.HTTP{Response: &proxy.Reply{Status: 500}}}, ask},
+		{"abort and latency", proxy.Config{HTTP: &proxy.HTTP{Abort: 503, First: 1}, Latency: 10 * time.Millisecond}, ask},
+		{"certificate", proxy.Config{TLS: &proxy.TLS{Fault: "expired"}}, hello},
+		{"stall", proxy.Config{TLS: &proxy.TLS{Fault: "stall"}, Reconnect: true}, hello},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			chaostest.Run(t, chaostest.Subject{
+				Kind: proxy.Kind, Mend: proxy.Mend, OneProcess: true,
+				Target: func(t *testing.T) chaostest.Target {
+					p, file := startProxy(t, pages(t))
+					return chaostest.Target{
+						Fault: newFault(t, test.config, file),
+						Look:  func(t *testing.T) string { return toxics(t, file) },
+						Stir: func(t *testing.T) {
+							conn := dial(t, p.Address("payments"))
+							if _, err := io.WriteString(conn, test.say); err != nil {
+								t.Error(err)
+							}
+						},
+					}
+				},
+			})
+		})
+	}
+}
+
 // toxics is the proxy's own list.
 func toxics(t *testing.T, file string) string {
 	t.Helper()
@@ -204,6 +252,24 @@ func TestConfig(t *testing.T) {
 		{config: proxy.Config{On: "payments", Bandwidth: 3 << 19, Direction: "downstream"}, what: "bandwidth 1.5MiB/s on payments, downstream"},
 		{config: proxy.Config{On: "payments", Reset: true, Share: 0.125}, what: "reset on payments, for 12.5% of connections"},
 		{config: proxy.Config{On: "payments", Blackhole: true, SlowClose: time.Second}, what: "blackhole and slow close 1s on payments"},
+		{config: proxy.Config{On: "payments", Slicer: &proxy.Slicer{Size: 64}, Limit: 100, Timeout: time.Second, Direction: "upstream"}, what: "slices of 64 bytes and limit of 100 bytes and timeout after 1s on payments, upstream"},
+		{config: proxy.Config{On: "payments", HalfOpen: "client"}, what: "half-open connections, client gone, on payments"},
+		{config: proxy.Config{On: "payments", HTTP: &proxy.HTTP{Method: []string{"POST"}, Path: "/charge/*", Abort: 503}, Share: 0.1}, what: "HTTP abort 503 of POST /charge/* on payments, for 10% of requests"},
+		{config: proxy.Config{On: "payments", HTTP: &proxy.HTTP{GRPC: "UNAVAILABLE", Delay: time.Second, First: 3}}, what: "HTTP delay 1s, gRPC status UNAVAILABLE, the first 3, on payments"},
+		{config: proxy.Config{On: "payments", TLS: &proxy.TLS{Fault: "wrong_host"}, Reconnect: true}, what: "TLS wrong host on payments"},
+		{config: proxy.Config{On: "theirs", Toxiproxy: "http://127.0.0.1:8474", Reset: true}, what: "reset on theirs, through Toxiproxy"},
+		{config: proxy.Config{On: "payments", HTTP: &proxy.HTTP{Path: "/"}}, what: "HTTP  of / on payments", err: "nothing is to be done to requests"},
+		{config: proxy.Config{On: "payments", HTTP: &proxy.HTTP{GRPC: "OK"}}, what: "HTTP gRPC status OK on payments", err: "no gRPC status of a failed call"},
+		{config: proxy.Config{On: "payments", HTTP: &proxy.HTTP{Response: &proxy.Reply{}}}, what: "HTTP changed responses on payments", err: "nothing is to be changed"},
+		{config: proxy.Config{On: "payments", TLS: &proxy.TLS{Fault: "old"}}, what: "TLS old on payments", err: "what is wrong with handshakes"},
+		{config: proxy.Config{On: "payments", HalfOpen: "left"}, what: "half-open connections, left gone, on payments", err: "no side"},
+		{config: proxy.Config{On: "payments", Reset: true, Reconnect: true}, what: "reset on payments", err: "no need to"},
+		{config: proxy.Config{On: "payments", Slicer: &proxy.Slicer{Size: 1, Variation: 1}}, what: "slices of 1 bytes on payments", err: "no size"},
+		{config: proxy.Config{On: "payments", Timeout: time.Second, Blackhole: true}, what: "timeout after 1s and blackhole on payments", err: "keeps connections open"},
+		{config: proxy.Config{On: "payments", Reset: true, Probe: "x"}, what: "reset on payments", err: "no need to probe"},
+		{config: proxy.Config{On: "x", Toxiproxy: "127.0.0.1:8474", Reset: true}, what: "reset on x, through Toxiproxy", err: "no address"},
+		{config: proxy.Config{On: "x", Toxiproxy: "http://h:1", TLS: &proxy.TLS{Fault: "stall"}}, what: "TLS stall on x, through Toxiproxy", err: "Toxiproxy has no such toxic"},
+		{config: proxy.Config{On: "x", Toxiproxy: "http://h:1", Reset: true, TTL: 1}, what: "reset on x, through Toxiproxy", err: "does not end toxics by itself"},
 		{config: proxy.Config{On: "payments"}, what: " on payments", err: "nothing is to be done"},
 		{config: proxy.Config{On: "payments", Latency: 1, Jitter: 2}, what: "latency 1ns ±2ns on payments", err: "jitter"},
 		{config: proxy.Config{On: "payments", Reset: true, Share: 2}, what: "reset on payments", err: "share"},

@@ -27,6 +27,7 @@ type stream struct {
 	queue   atomic.Pointer[queue] // while toxics act on the stream, and until it is empty
 	drained chan error            // the end of the queue's drainer
 	failed  atomic.Bool           // the queue's drainer could not write
+	along   atomic.Bool           // it reads along
 }
 
 func newStream(l *link, way Way, from, to *net.TCPConn) *stream {
@@ -59,7 +60,9 @@ func (s *stream) run() (err error) {
 		case s.failed.Load():
 			return s.settle()
 		case s.link.talk.wants(s):
+			s.along.Store(true)
 			err = s.converse()
+			s.along.Store(false)
 		case len(s.toxics()) > 0:
 			err = s.shape()
 		default:

@@ -33,6 +33,7 @@ type talk struct {
 	joined  chan struct{} // closed when joining is over, either way
 	pending []*exchange   // requests that were passed on, or answered here, in order
 	ended   bool          // the downstream stream has ended
+	yielded chan struct{} // of taken: closed when the upstream stream has spoken for both
 }
 
 // An exchange is a request and its response.
@@ -72,14 +73,22 @@ func (t *talk) join(s *stream, mode talkMode) bool {
 	}
 	joined := make(chan struct{})
 	t.mode, t.wanted, t.joined = talkJoining, mode, joined
+	if mode == talkTaken {
+		t.yielded = make(chan struct{})
+	}
 	t.mu.Unlock()
 	_ = s.peer.from.SetReadDeadline(longAgo)
 	select {
 	case <-joined:
 	case <-s.link.dead:
-		return false
 	}
-	return t.is(mode)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.mode == talkJoining { // it is not to come any more
+		t.mode = talkNever
+		close(joined)
+	}
+	return t.mode == mode
 }
 
 // come is the downstream stream's part of join. It says what follows.
@@ -91,6 +100,13 @@ func (t *talk) come() talkMode {
 		close(t.joined)
 	}
 	return t.mode
+}
+
+// yield says that the upstream stream has spoken for both.
+func (t *talk) yield() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	close(t.yielded)
 }
 
 // left says that a stream has ended.

@@ -184,7 +184,9 @@ func (s *stream) forge(a *active) error {
 	}
 	s.begun = true
 	client, up := newWire(s, s.peer), newWire(s.peer, s)
-	defer client.Close()
+	defer s.link.talk.yield()
+	defer up.leave()
+	defer client.leave()
 	ctx, cancel := context.WithTimeout(context.Background(), handshakeBound)
 	defer cancel()
 	unwatch := context.AfterFunc(ctx, func() { s.link.cut() })

@@ -16,13 +16,14 @@ const (
 	// feelTries is how many connections are tried at most, where a fault hits
 	// only a share of them.
 	feelTries = 20
-	// silence is how long after an answer's first byte its rest may take.
-	silence = 50 * time.Millisecond
+	// silence is how long no more may come until an answer of unknown length
+	// is taken to be over. Toxiproxy sends every 100 ms where it is slow.
+	silence = 150 * time.Millisecond
 )
 
 // An echoed is what came back of a probe.
 type echoed struct {
-	first time.Duration // until the first byte
+	took  time.Duration // until the last byte of the answer
 	bytes int
 	ended time.Duration // from our end of the stream to theirs; 0: not within the bound
 	err   error         // why there was no answer
@@ -47,8 +48,8 @@ func (d peerData) ask(ctx context.Context, bound time.Duration) (e echoed) {
 	buffer := make([]byte, 64<<10)
 	for {
 		n, err := conn.Read(buffer)
-		if e.bytes == 0 {
-			e.first = time.Since(started)
+		if n > 0 {
+			e.took = time.Since(started)
 		}
 		e.bytes += n
 		if err != nil {
@@ -61,7 +62,7 @@ func (d peerData) ask(ctx context.Context, bound time.Duration) (e echoed) {
 			}
 			break
 		}
-		if err := conn.SetReadDeadline(time.Now().Add(silence)); err != nil || ctx.Err() != nil {
+		if d.Answer > 0 && e.bytes >= d.Answer || ctx.Err() != nil || conn.SetReadDeadline(time.Now().Add(silence)) != nil {
 			break
 		}
 	}
@@ -83,8 +84,8 @@ func (d *peerData) calibrate(ctx context.Context) error {
 		if e.err != nil {
 			return fmt.Errorf("probe %s before the fault: %w", d.Peer, e.err)
 		}
-		if i == 0 || e.first < d.Baseline {
-			d.Baseline, d.Answer = e.first, e.bytes
+		if i == 0 || e.took < d.Baseline {
+			d.Baseline, d.Answer = e.took, e.bytes
 		}
 	}
 	return nil
@@ -94,7 +95,7 @@ func (d *peerData) calibrate(ctx context.Context) error {
 func (d peerData) healed(ctx context.Context) error {
 	e := echoed{}
 	for range probeTries {
-		if e = d.ask(ctx, probeBound); e.err == nil && e.first <= d.Baseline+max(probeSlack, d.extra()/2) {
+		if e = d.ask(ctx, probeBound); e.err == nil && e.took <= d.Baseline+max(probeSlack, d.extra()/2) {
 			return nil
 		}
 	}
@@ -102,7 +103,7 @@ func (d peerData) healed(ctx context.Context) error {
 		return fmt.Errorf("%s has no toxic of ours any more, but a probe through it fails: %w", d.Peer, e.err)
 	}
 	return fmt.Errorf("%s has no toxic of ours any more, but a probe through it takes %s; before the fault it took %s",
-		d.Peer, e.first.Round(time.Microsecond), d.Baseline.Round(time.Microsecond))
+		d.Peer, e.took.Round(time.Microsecond), d.Baseline.Round(time.Microsecond))
 }
 
 // extra is how much later the answer must come at least, by the toxics that
@@ -163,13 +164,13 @@ func (d peerData) feelOnce(ctx context.Context) (felt bool, what string) {
 	case e.err != nil:
 		return false, fmt.Sprintf("a probe got no answer: %v", e.err)
 	}
-	what = fmt.Sprintf("a probe's answer came after %s, with %d bytes; %s", e.first.Round(10*time.Microsecond), e.bytes, before)
+	what = fmt.Sprintf("a probe's answer came after %s, with %d bytes; %s", e.took.Round(10*time.Microsecond), e.bytes, before)
 	switch {
 	case ends && e.bytes < d.Answer:
 		return true, what
 	case closes > 0 && e.ended >= closes-time.Millisecond:
 		return true, fmt.Sprintf("a probe's connection ended after %s", e.ended.Round(10*time.Microsecond))
-	case extra >= time.Millisecond && e.first >= d.Baseline+extra*9/10:
+	case extra >= time.Millisecond && e.took >= d.Baseline+extra*9/10:
 		return true, what
 	}
 	return false, what

@@ -130,8 +130,10 @@ func TestHalfOpen(t *testing.T) {
 				gone, left = client, up
 			}
 			expectReset(t, gone)
-			send(t, left, "anybody there?")
-			s.expectHeld(t, 14)
+			waitFor(t, "bytes taken", func() bool {
+				send(t, left, "?")
+				return s.toxics()[0].held.Load() > 0
+			})
 			if err := left.SetReadDeadline(longAgo); err != nil {
 				t.Fatal(err)
 			}

@@ -4,6 +4,9 @@ import (
 	"context"
 
 	"github.com/brunt-dev/brunt/chaos"
+	"github.com/brunt-dev/brunt/chaos/clock"
+	"github.com/brunt-dev/brunt/chaos/dns"
+	"github.com/brunt-dev/brunt/chaos/docker"
 	"github.com/brunt-dev/brunt/chaos/exec"
 	httpfault "github.com/brunt-dev/brunt/chaos/http"
 	"github.com/brunt-dev/brunt/chaos/network"
@@ -22,14 +25,17 @@ import (
 func kinds() scenarios.Kinds {
 	return scenarios.Kinds{
 		Generators: []scenarios.GeneratorKind{
-			scenarios.GeneratorOf("http", "HTTP/1.1 and HTTP/2 requests, alone or in flows.", http.New, http.Steps),
+			scenarios.GeneratorOf("http", "HTTP/1.1, HTTP/2 and HTTP/3 requests, alone or in flows.", http.New, http.Steps),
 			scenarios.GeneratorOf("vegeta", "The requests of a vegeta target file, in turn.", vegeta.New, vegeta.Steps),
 		},
 		Faults: []scenarios.FaultKind{
 			scenarios.FaultOf("process", "Kill or pause a process on this machine.", process.New, process.Mend, process.What, process.OneShot),
-			scenarios.FaultOf("proxy", "Slow, choke, reset or silence connections through one of the run's TCP proxies.", proxy.New, proxy.Mend, proxy.What, proxy.OneShot),
+			scenarios.FaultOf("proxy", "Slow, choke, cut or silence connections through a proxy of the run's or a Toxiproxy; delay, fail or change HTTP requests; spoil TLS handshakes.", proxy.New, proxy.Mend, proxy.What, proxy.OneShot),
+			scenarios.FaultOf("dns", "Forge, refuse, withhold or delay the answers of one of the run's DNS resolvers.", dns.New, dns.Mend, dns.What, dns.OneShot),
 			scenarios.FaultOf("network", "Cut, lose, slow or delay packets in a network namespace or on this host.", network.New, network.Mend, network.What, network.OneShot),
 			scenarios.FaultOf("stress", "Take processor time, memory, disk throughput or disk space away on this machine.", stress.New, stress.Mend, stress.What, stress.OneShot),
+			scenarios.FaultOf("clock", "Skew the wall clock of processes started with brunt clock-run.", clock.New, clock.Mend, clock.What, clock.OneShot),
+			scenarios.FaultOf("docker", "Kill, pause, stop, disconnect or limit containers that target.containers allows.", docker.New, docker.Mend, docker.What, docker.OneShot),
 			scenarios.FaultOf("exec", "Break something with commands of your own.", exec.New, exec.Mend, exec.What, exec.OneShot),
 			scenarios.FaultOf("http", "Set and unset something by calls over HTTP, such as a feature flag.", httpfault.New, httpfault.Mend, httpfault.What, httpfault.OneShot),
 		},
@@ -75,7 +81,7 @@ func plannedKinds() []scenarios.PlannedKind {
 		}
 	}
 	add("generator", "k6", "grpc", "websocket", "kafka", "rabbitmq", "nats", "mqtt", "postgres", "mysql", "redis", "memcached", "mongodb", "tcp", "udp", "exec")
-	add("fault", "dns", "clock", "docker", "pod_kill", "container_kill", "pod_failure",
+	add("fault", "pod_kill", "container_kill", "pod_failure",
 		"net_delay", "net_loss", "net_partition", "cordon", "drain", "taint", "scale", "rollout_restart", "zone_outage", "mesh", "istio", "linkerd", "config", "metrics_outage")
 	add("probe", "hpa", "deployment", "pods", "nodes", "keda", "prometheus", "postgres_lag", "sql", "exec")
 	add("expectation", "autoscaler", "recovery")

@@ -93,7 +93,7 @@ Exit codes: 0 pass, 1 fail, 2 bad usage or scenario, 3 inconclusive,
 		checkCommand(), planCommand(), initCommand(),
 		explainCommand(), schemaCommand(),
 		reportCommand(), undoCommand(), faultsCommand(), reaperCommand(),
-		doctorCommand(), truthCommand(),
+		doctorCommand(), truthCommand(), clockRunCommand(),
 	)
 	root.AddCommand(helperCommands()...)
 	return root

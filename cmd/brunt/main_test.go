@@ -26,6 +26,8 @@ func TestMain(m *testing.M) {
 
 // The scripts in testdata/script are every command as a user types it. $URL
 // is a small server on loopback: /ok, /slow (300 ms), /broken (503), /json.
+// $DNS is a DNS server that knows an address for every name, and $RESOLVER is
+// where a resolver can listen.
 func TestScripts(t *testing.T) {
 	server := httptest.NewServer(target())
 	t.Cleanup(server.Close)
@@ -33,6 +35,7 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	dns, resolver := nameServer(t), freeForDNS(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
@@ -43,6 +46,8 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("URL", server.URL)
 			env.Setenv("HOST", server.Listener.Addr().String())
+			env.Setenv("DNS", dns)
+			env.Setenv("RESOLVER", resolver)
 			env.Setenv("EXAMPLES", examples)
 			env.Setenv("XDG_STATE_HOME", filepath.Join(env.WorkDir, ".state"))
 			return nil

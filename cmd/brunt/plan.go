@@ -39,8 +39,17 @@ targets of faults where they exist already, and touches nothing.`,
 				fmt.Fprintf(out, "  the stack %s is started by the run; its processes are resolved then\n", scenario.Stack)
 				return nil
 			}
+			there := *plan
+			there.Faults = nil
+			for _, f := range plan.Faults {
+				if f.On == "" {
+					there.Faults = append(there.Faults, f)
+				} else {
+					fmt.Fprintf(out, "  %s: %s, which the run starts\n", f.Name, f.On)
+				}
+			}
 			refused := false
-			for _, r := range engine.Resolve(cmd.Context(), plan) {
+			for _, r := range engine.Resolve(cmd.Context(), &there) {
 				fmt.Fprintln(out, "  "+r.String())
 				refused = refused || r.Err != nil
 			}

@@ -53,7 +53,7 @@ func readScenario(file string) ([]byte, error) {
 // placeholderEnv names what will exist once the run has started, for checking
 // a scenario while nothing runs.
 func placeholderEnv(s *scenarios.Scenario) scenarios.CompileEnv {
-	env := scenarios.CompileEnv{Processes: map[string]string{}, Proxies: map[string]string{}}
+	env := scenarios.CompileEnv{Processes: map[string]string{}, Proxies: map[string]string{}, Resolvers: map[string]string{}}
 	for _, k := range kinds().Stacks {
 		if k.Name == s.Stack {
 			for _, name := range k.Processes {
@@ -63,6 +63,9 @@ func placeholderEnv(s *scenarios.Scenario) scenarios.CompileEnv {
 	}
 	for name := range s.Proxies {
 		env.Proxies[name] = ""
+	}
+	for name := range s.Resolvers {
+		env.Resolvers[name] = ""
 	}
 	return env
 }

@@ -9,22 +9,24 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/brunt-dev/brunt/chaos/dns"
 	"github.com/brunt-dev/brunt/chaos/proxy"
 	"github.com/brunt-dev/brunt/examples/shop"
 	"github.com/brunt-dev/brunt/scenarios"
 )
 
-// A surrounding is what brunt itself starts around a run: the example stack
-// and the TCP proxies that faults act on.
+// A surrounding is what brunt itself starts around a run: the example stack,
+// and the TCP proxies and DNS resolvers that faults act on.
 type surrounding struct {
-	stack   *shop.Stack
-	proxies *proxy.Process
+	stack     *shop.Stack
+	proxies   *proxy.Process
+	resolvers *dns.Process
 
 	vars map[string]string
 	env  scenarios.CompileEnv
 }
 
-// stopBound is how long the stack and the proxies may take to end.
+// stopBound is how long the stack, the proxies and the resolvers may take to end.
 const stopBound = 20 * time.Second
 
 // startSurrounding starts what the scenario asks for; when it fails, nothing
@@ -62,26 +64,49 @@ func startSurrounding(ctx context.Context, s *scenarios.Scenario, dir string, st
 			return around, fmt.Errorf("start proxies: %w", err)
 		}
 	}
+	if len(s.Resolvers) > 0 {
+		endpoints, err := s.ResolverEndpoints(around.vars)
+		if err != nil {
+			return around, err
+		}
+		targets := make(map[string]dns.Endpoint, len(endpoints))
+		for name, e := range endpoints {
+			targets[name] = dns.Endpoint{Listen: e.Listen, Upstream: e.Upstream}
+		}
+		around.resolvers, around.env.Resolvers, err = dns.Start(ctx, exe, filepath.Join(dir, "resolvers"), targets)
+		if err != nil {
+			return around, err
+		}
+	}
 	return around, nil
 }
 
-// passMargin is how much longer than the run's plan proxies pass traffic
-// through when brunt is killed in the middle.
+// passMargin is how much longer than the run's plan proxies and resolvers pass
+// traffic through when brunt is killed in the middle.
 const passMargin = 15 * time.Second
 
 // willLast says how long the run is planned to take.
 func (a *surrounding) willLast(d time.Duration) error {
-	if a.proxies == nil {
-		return nil
+	end := time.Now().Add(d + passMargin)
+	var errs []error
+	if a.proxies != nil {
+		errs = append(errs, a.proxies.PassUntil(end))
 	}
-	return a.proxies.PassUntil(time.Now().Add(d + passMargin))
+	if a.resolvers != nil {
+		errs = append(errs, a.resolvers.PassUntil(end))
+	}
+	return errors.Join(errs...)
 }
 
-// stop ends everything that startSurrounding started. It is idempotent.
+// stop ends everything that startSurrounding started, last started first. It is
+// idempotent.
 func (a *surrounding) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopBound)
 	defer cancel()
 	var errs []error
+	if a.resolvers != nil {
+		errs = append(errs, a.resolvers.Stop(ctx))
+	}
 	if a.proxies != nil {
 		errs = append(errs, a.proxies.Stop(ctx))
 	}

@@ -11,7 +11,7 @@
 //	unit:"bytes"     for integers and floats: bytes, bandwidth (bytes a second), ratio or rate
 //	enum:"a,b,c"     the only texts allowed
 //	required:"true"  the key must be there and not be empty
-//	min:"1" max:"…"  inclusive, in scenario syntax
+//	min:"1" max:"…"  inclusive, in scenario syntax; a duration may be negative only if min is
 //	example:"…"      for hints, schema and explain
 //	template:"true"  strings (also those inside maps, lists and any) may hold run-time expressions
 //	scalar:"true"    a lone scalar given for the struct goes into this field

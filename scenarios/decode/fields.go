@@ -64,6 +64,18 @@ func (f field) element() field {
 	return f
 }
 
+// signed reports whether the field may be negative: where its least value is.
+func (f field) signed() bool { return strings.HasPrefix(f.min, "-") }
+
+// duration reads one, with a sign where the field may be negative.
+func (f field) duration(text string) (time.Duration, error) {
+	if size, negative := strings.CutPrefix(text, "-"); negative && f.signed() {
+		x, err := ParseDuration(size)
+		return -x, err
+	}
+	return ParseDuration(text)
+}
+
 // scalarField is the field that a lone scalar goes into.
 func scalarField(fields []field) (field, bool) {
 	for _, f := range fields {

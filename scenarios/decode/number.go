@@ -22,7 +22,7 @@ func (d *Decoder) scalar(n Node, v reflect.Value, f field) {
 	t := v.Type()
 	switch {
 	case t == durationType:
-		x, err := ParseDuration(text)
+		x, err := f.duration(text)
 		if d.parsed(n, err) && d.within(n, float64(x), text, t, f) {
 			v.SetInt(int64(x))
 		}
@@ -195,7 +195,7 @@ func bound(text string, t reflect.Type, f field) (float64, bool) {
 		return 0, false
 	}
 	if t == durationType {
-		x, err := ParseDuration(text)
+		x, err := f.duration(text)
 		return float64(x), err == nil
 	}
 	d := &Decoder{}

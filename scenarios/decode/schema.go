@@ -13,6 +13,7 @@ type SchemaProvider interface{ JSONSchema() map[string]any }
 // through: its variables are resolved later.
 const (
 	durationPattern  = `^(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$|\$`
+	signedPattern    = `^-?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$|\$`
 	bytesPattern     = `^([0-9]+(\.[0-9]*)?|\.[0-9]+)(B|[KMGT]iB|kB|[KMGT]B)$|\$`
 	bandwidthPattern = `^([0-9]+(\.[0-9]*)?|\.[0-9]+)(B|[KMGT]iB|kB|[KMGT]B)/s$|\$`
 	ratioPattern     = `^([0-9]+(\.[0-9]*)?|\.[0-9]+)%$|\$`
@@ -66,6 +67,9 @@ func schemaOf(t reflect.Type, f field, within []reflect.Type) map[string]any {
 		return s
 	}
 	if t == durationType {
+		if f.signed() {
+			return text(signedPattern)
+		}
 		return text(durationPattern)
 	}
 	switch t.Kind() {
