@@ -74,7 +74,7 @@ func (l *lane) connect(to netip.AddrPort, now time.Duration) (*conn, error) {
 		// Where the kernel gives none, answers end when they are read.
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
 	}
-	c := &conn{fd: int32(fd), opened: now}
+	c := &conn{fd: int32(fd), opened: now, parser: parser{same: &l.same}}
 	err = unix.Connect(fd, address)
 	if c.connecting = errors.Is(err, unix.EINPROGRESS); err != nil && !c.connecting {
 		return nil, errors.Join(err, unix.Close(fd))
@@ -240,7 +240,11 @@ func (l *lane) finish(c *conn, keep bool, ended time.Duration) {
 	if !keep {
 		l.discard(c)
 	}
-	l.next(c, keep, l.now())
+	now := ended
+	if l.reader.stamps {
+		now = l.now() // the answer ended when the kernel got it, a while ago
+	}
+	l.next(c, keep, now)
 }
 
 // A statusError is a status that the load does not accept.

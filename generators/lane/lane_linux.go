@@ -34,6 +34,7 @@ type lane struct {
 	epoll  int
 	events [maxEvents]unix.EpollEvent
 	reader reader
+	same   lastHeader
 
 	conns    []*conn // by slot
 	freeSlot []int32
@@ -119,7 +120,7 @@ func (l *lane) await(now, due time.Duration) time.Duration {
 		l.poll(now, due-now)
 		return l.now()
 	}
-	sleepUntil(l.run.Origin, wake)
+	sleep(wake - now)
 	l.woke = l.now()
 	l.poll(l.woke, 0)
 	return l.now()

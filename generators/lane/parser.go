@@ -36,6 +36,36 @@ type parser struct {
 	status int16
 	left   int64 // bytes to go of the body or chunk
 	body   int64 // bytes of body so far
+
+	same *lastHeader // may be nil
+}
+
+// A lastHeader remembers the last header block that was parsed and what came
+// of it. Targets answer with the same block for as long as the date's second
+// lasts, and comparing it is far cheaper than parsing. It belongs to one lane.
+type lastHeader struct {
+	block  []byte
+	noBody bool
+	parsed parser // as it was after the block
+}
+
+// recall takes a block that is the last one again.
+func (p *parser) recall(b []byte) (n int, ok bool) {
+	last := p.same
+	if last == nil || p.blocks > 0 || last.noBody != p.noBody || len(last.block) == 0 || !bytes.HasPrefix(b, last.block) {
+		return 0, false
+	}
+	*p = last.parsed
+	return len(last.block), true
+}
+
+// remember keeps a block that came alone and was parsed whole.
+func (p *parser) remember(block []byte) {
+	if p.same == nil || p.blocks > 0 {
+		return
+	}
+	p.same.block = append(p.same.block[:0], block...)
+	p.same.noBody, p.same.parsed = p.noBody, *p
 }
 
 type state uint8
@@ -52,7 +82,7 @@ const (
 )
 
 // begin makes the parser ready for the next answer.
-func (p *parser) begin(head bool) { *p = parser{noBody: head} }
+func (p *parser) begin(head bool) { *p = parser{noBody: head, same: p.same} }
 
 // feed takes what has come of the answer and was not yet consumed. It returns
 // how many bytes it consumed; those it left must be given again, at the front
@@ -189,6 +219,9 @@ type framing struct {
 
 // header takes one whole header block, or nothing.
 func (p *parser) header(b []byte) (int, error) {
+	if n, ok := p.recall(b); ok {
+		return n, nil
+	}
 	if len(b) > maxHeader {
 		b = b[:maxHeader]
 	}
@@ -223,7 +256,11 @@ func (p *parser) header(b []byte) (int, error) {
 	}
 	p.status = int16(status)
 	p.close = f.close || minor == 0 && !f.keepAlive
-	return n, p.frame(f, status, minor)
+	if err := p.frame(f, status, minor); err != nil {
+		return 0, err
+	}
+	p.remember(b[:n])
+	return n, nil
 }
 
 // frame decides how the body ends (RFC 9112, section 6.3).

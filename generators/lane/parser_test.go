@@ -12,6 +12,12 @@ import (
 
 // parse feeds an answer in pieces of the given size, as a connection would.
 func parse(answer []byte, piece int, head bool) (p parser, rest int, err error) {
+	return parseAfter(nil, answer, piece, head)
+}
+
+// parseAfter does the same on a lane whose last header block is known.
+func parseAfter(last *lastHeader, answer []byte, piece int, head bool) (p parser, rest int, err error) {
+	p.same = last
 	p.begin(head)
 	var pending []byte
 	for len(answer) > 0 && !p.done() {
@@ -114,6 +120,15 @@ func FuzzParser(f *testing.F) {
 		if (err == nil) != (pieceErr == nil) || err == nil && (whole != pieces || rest != pieceRest) {
 			t.Fatalf("whole: %+v %d %v; in pieces: %+v %d %v", whole, rest, err, pieces, pieceRest, pieceErr)
 		}
+		// What the lane remembers of the last answer changes nothing either.
+		var last lastHeader
+		for range 2 {
+			again, againRest, againErr := parseAfter(&last, answer, int(piece)+1, head)
+			again.same = nil
+			if (err == nil) != (againErr == nil) || err == nil && (whole != again || rest != againRest) {
+				t.Fatalf("anew: %+v %d %v; remembered: %+v %d %v", whole, rest, err, again, againRest, againErr)
+			}
+		}
 		if err != nil {
 			return
 		}
@@ -146,7 +161,7 @@ func BenchmarkParser(b *testing.B) {
 	answer := []byte("HTTP/1.1 200 OK\r\nServer: nginx\r\nDate: Sun, 22 Nov 2026 07:00:00 GMT\r\nContent-Type: text/plain\r\nContent-Length: 13\r\nConnection: keep-alive\r\n\r\nHello, World!")
 	b.SetBytes(int64(len(answer)))
 	b.ReportAllocs()
-	var p parser
+	p := parser{same: new(lastHeader)}
 	for b.Loop() {
 		p.begin(false)
 		if _, err := p.feed(answer); err != nil || !p.done() {

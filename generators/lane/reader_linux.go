@@ -80,10 +80,9 @@ func (l *lane) came(stamp int64, started time.Duration) time.Duration {
 // have to wait for so long.
 const shortSleep = 200 * time.Microsecond
 
-// sleepUntil sleeps until a time of the run; events of connections do not
-// wake it. A signal may end it early.
-func sleepUntil(origin time.Time, at time.Duration) {
-	d := at - time.Since(origin)
+// sleep sleeps for d; events of connections do not wake it. A signal may end
+// it early.
+func sleep(d time.Duration) {
 	if d <= 0 {
 		return
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"math"
+	"math/bits"
 	"os"
 	"runtime"
 	"runtime/metrics"
@@ -12,24 +13,39 @@ import (
 )
 
 // A lagMeter keeps how late arrivals were dispatched since it was last read,
-// in buckets that grow by a quarter. One dispatcher adds, the ticker reads.
+// in four buckets to each doubling of a microsecond. Dispatchers add, the
+// ticker reads.
 type lagMeter struct {
 	mu      sync.Mutex
-	buckets [128]int64
+	buckets [4 * 40]int64
 	count   int64
 }
 
-const lagGrowth = 1.25
-
 func (m *lagMeter) add(lag time.Duration) {
-	i := 0
-	if lag > time.Microsecond {
-		i = min(int(math.Log(float64(lag)/float64(time.Microsecond))/math.Log(lagGrowth))+1, len(m.buckets)-1)
-	}
+	i := lagBucket(lag)
 	m.mu.Lock()
 	m.buckets[i]++
 	m.count++
 	m.mu.Unlock()
+}
+
+// lagBucket is the bucket that a lag falls into.
+func lagBucket(lag time.Duration) int {
+	if lag < time.Microsecond {
+		return 0
+	}
+	quarters := uint64(lag / (time.Microsecond / 4))
+	doublings := bits.Len64(quarters) - 3
+	return min(4*doublings+int(quarters>>doublings&3)+1, 4*40-1)
+}
+
+// lagBound is the upper end of a bucket.
+func lagBound(i int) time.Duration {
+	if i == 0 {
+		return time.Microsecond
+	}
+	doublings, quarter := (i-1)/4, (i-1)%4
+	return time.Duration(5+quarter) * time.Microsecond << doublings / 4
 }
 
 // take adds the buckets to sum and empties them.
@@ -40,7 +56,7 @@ func (m *lagMeter) take(sum *lagMeter) {
 		sum.buckets[i] += n
 	}
 	sum.count += m.count
-	m.buckets, m.count = [128]int64{}, 0
+	m.buckets, m.count = [4 * 40]int64{}, 0
 }
 
 // p99 is the upper bound of the bucket that holds the 99th percentile.
@@ -49,7 +65,7 @@ func (m *lagMeter) p99() time.Duration {
 	seen := int64(0)
 	for i, n := range m.buckets {
 		if seen += n; n > 0 && seen >= rank {
-			return time.Duration(float64(time.Microsecond) * math.Pow(lagGrowth, float64(i)))
+			return lagBound(i)
 		}
 	}
 	return 0
