@@ -360,7 +360,7 @@ func exchange(ctx context.Context, network, address string, message []byte) ([]b
 		buffer = make([]byte, maxMessage)
 	}
 	for {
-		answer := buffer
+		var answer []byte
 		if network == "tcp" {
 			answer, err = readFrame(conn)
 		} else {

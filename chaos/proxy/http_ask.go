@@ -105,7 +105,7 @@ func (s *stream) seek() error {
 		if what == unsure && len(s.source.bytes()) < maxHead {
 			continue
 		}
-		if !set.any(httpType) {
+		if !set.readsHTTP() {
 			s.begun = true
 			return os.ErrDeadlineExceeded
 		}

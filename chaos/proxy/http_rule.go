@@ -259,9 +259,9 @@ func (v verdict) delay(dead <-chan struct{}) {
 	}
 }
 
-// any says whether HTTP is cared about.
-func (s toxicSet) any(kind string) bool {
-	return slices.ContainsFunc(s, func(a *active) bool { return a.Type == kind })
+// readsHTTP says whether HTTP is cared about.
+func (s toxicSet) readsHTTP() bool {
+	return slices.ContainsFunc(s, func(a *active) bool { return a.Type == httpType })
 }
 
 // reply is the answer to an aborted HTTP/1 request.

@@ -105,7 +105,7 @@ func (s *server) must(t *testing.T, toxics ...Toxic) {
 		l.mu.Unlock()
 		for _, stream := range streams {
 			for deadline := time.Now().Add(hang); len(stream.toxics()) > 0 && stream.queue.Load() == nil ||
-				stream.way == upstream && s.toxics().any(httpType) && !stream.along.Load() && !l.isDead(); {
+				stream.way == upstream && s.toxics().readsHTTP() && !stream.along.Load() && !l.isDead(); {
 				if time.Now().After(deadline) {
 					t.Fatal("a stream does not obey")
 				}

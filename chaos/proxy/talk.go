@@ -57,7 +57,7 @@ func (t *talk) wants(s *stream) bool {
 			return false
 		}
 		set := s.link.proxy.toxics()
-		return set.any(httpType) || !s.begun && set.forger(s.link.id) != nil
+		return set.readsHTTP() || !s.begun && set.forger(s.link.id) != nil
 	}
 	return true
 }
@@ -172,7 +172,7 @@ func (t *talk) pop(s *stream) error {
 		if len(t.pending) == 0 {
 			t.mu.Unlock()
 			// The upstream stream may have waited for this to leave off.
-			if !s.link.proxy.toxics().any(httpType) {
+			if !s.link.proxy.toxics().readsHTTP() {
 				_ = s.peer.from.SetReadDeadline(longAgo)
 			}
 			return nil
@@ -199,7 +199,7 @@ func (t *talk) leave(s *stream) bool {
 	switch {
 	case t.mode != talkOn:
 		return true
-	case len(t.pending) > 0 || s.link.proxy.toxics().any(httpType):
+	case len(t.pending) > 0 || s.link.proxy.toxics().readsHTTP():
 		return false
 	}
 	t.mode = talkOff

@@ -45,7 +45,7 @@ func ServeToxiproxy(ctx context.Context, o ToxiproxyOptions) error {
 		if err != nil {
 			return fmt.Errorf("serve Toxiproxy's API: read config: %w", err)
 		}
-		_, err = p.populate(file)
+		err = p.populate(file)
 		if err = errors.Join(err, file.Close()); err != nil {
 			return fmt.Errorf("serve Toxiproxy's API: read config %s: %w", o.Config, err)
 		}
@@ -315,10 +315,11 @@ func (p *toxiproxy) add(in peerProxy) (*drivenProxy, error) {
 	return d, nil
 }
 
-func (p *toxiproxy) populate(in io.Reader) ([]peerProxy, error) {
+func (p *toxiproxy) populate(in io.Reader) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.populateLocked(in)
+	_, err := p.populateLocked(in)
+	return err
 }
 
 // populateLocked makes proxies, in place of those of the same name that listen

@@ -225,7 +225,7 @@ func FuzzToxiproxy(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if _, err := p.populate(strings.NewReader(`[{"name":"db","upstream":"127.0.0.1:1"}]`)); err != nil {
+		if err := p.populate(strings.NewReader(`[{"name":"db","upstream":"127.0.0.1:1"}]`)); err != nil {
 			t.Fatal(err)
 		}
 		h.ServeHTTP(httptest.NewRecorder(), r)
@@ -244,7 +244,7 @@ func TestToxiproxyTogether(t *testing.T) {
 	defer p.close()
 	server := httptest.NewServer(p.handler())
 	defer server.Close()
-	if _, err := p.populate(strings.NewReader(`[{"name":"db","upstream":"127.0.0.1:1"}]`)); err != nil {
+	if err := p.populate(strings.NewReader(`[{"name":"db","upstream":"127.0.0.1:1"}]`)); err != nil {
 		t.Fatal(err)
 	}
 	var wg sync.WaitGroup

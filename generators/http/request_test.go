@@ -551,11 +551,11 @@ func TestSharedConnectionsBusy(t *testing.T) {
 			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 		}
 	})
-	g, err := New(Config{Get: srv.url, Connections: Connections{Max: 1}, Steps: []Step{{Get: srv.url, Timeout: time.Minute}}}, generators.Env{Allow: everywhere})
+	_, err := New(Config{Get: srv.url, Connections: Connections{Max: 1}, Steps: []Step{{Get: srv.url, Timeout: time.Minute}}}, generators.Env{Allow: everywhere})
 	if err == nil || !strings.Contains(err.Error(), "get is for loads without steps") {
 		t.Fatalf("error %v", err)
 	}
-	g, err = New(Config{Connections: Connections{Max: 1}, Steps: []Step{{Get: srv.url, Timeout: time.Minute}}}, generators.Env{Allow: everywhere})
+	g, err := New(Config{Connections: Connections{Max: 1}, Steps: []Step{{Get: srv.url, Timeout: time.Minute}}}, generators.Env{Allow: everywhere})
 	if err != nil {
 		t.Fatal(err)
 	}

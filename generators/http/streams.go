@@ -51,7 +51,7 @@ func (a *attempt) roundTripStream(ctx context.Context, c *conn, m *message) (kee
 	a.start()
 	dctx, cancel := context.WithDeadline(ctx, a.deadline)
 	defer cancel()
-	resp, err := c.mux.RoundTrip(r.WithContext(dctx))
+	resp, err := c.mux.RoundTrip(r.WithContext(dctx)) //nolint:bodyclose // b.close below
 	a.op.BytesOut += out
 	if err != nil {
 		if p, ok := c.nc.(*prefaceConn); ok && p.foreign.Load() {
