@@ -15,7 +15,7 @@ type publisher struct {
 	live   *journal.Journal
 	faces  []journal.Sink
 	redact func(string) string
-	failed func(error) // called once, when the journal on disk can not be written
+	failed func(error) // called once, when the journal on disk cannot be written; must not publish
 
 	mu     sync.Mutex
 	broken bool
@@ -37,8 +37,7 @@ func (p *publisher) batch(b journal.Batch) {
 	}
 	if err := p.disk.Append(b); err != nil && !p.broken {
 		p.broken = true
-		// Not under our lock: the run's answer to this publishes events.
-		defer func() { go p.failed(err) }()
+		p.failed(err)
 	}
 	if err := p.live.Append(b); err != nil {
 		return // a journal in memory refuses nothing
