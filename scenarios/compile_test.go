@@ -220,19 +220,24 @@ func TestStarter(t *testing.T) {
 }
 
 func TestQuick(t *testing.T) {
-	src, err := Quick(QuickOptions{URL: "http://127.0.0.1:8080/a?b=$c", Rate: "200/s", For: 10 * time.Second, Expect: []string{"p99 < 50ms", "quick.errors < 1%"},
-		Connections: 8, Headers: []string{"Authorization: Bearer $x ${y}"}, Body: "{\"a\": \"line\n\t${b}\"}", Timeout: 2 * time.Second})
+	quick, err := Quick(QuickOptions{URL: "http://127.0.0.1:8080/a?b=$c", Rate: "200/s", For: 10 * time.Second, Expect: []string{"p99 < 50ms", "quick.errors < 1%"},
+		Connections: 8, Headers: []string{"Accept: $x ${y}", "Authorization: Bearer $x ${y}", "X-Api-Key: k3y", "X-Keyboard: us"}, Body: "{\"a\": \"line\n\t${b}\"}", Timeout: 2 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "testdata/quick.yaml", src)
+	golden(t, "testdata/quick.yaml", quick.Source)
 	var made testHTTP
 	kinds := testKinds()
 	kinds.Generators = []GeneratorKind{GeneratorOf("http", "", func(c testHTTP, _ generators.Env) (generators.Generator, error) {
 		made = c
 		return idle{}, nil
 	}, testSteps)}
-	s := mustParse(t, string(src), kinds, Options{Env: func(string) (string, bool) { return "from the environment", true }})
+	s := mustParse(t, string(quick.Source), kinds, Options{Env: func(name string) (string, bool) {
+		if value, ok := quick.Secrets[name]; ok {
+			return value, true
+		}
+		return "from the environment", true
+	}})
 	plan, err := s.Compile(nil, CompileEnv{})
 	if err != nil {
 		t.Fatal(err)
@@ -255,8 +260,10 @@ func TestQuick(t *testing.T) {
 	if got := render(step.Post); got != "/a?b=$c" {
 		t.Errorf("path %q", got)
 	}
-	if got := render(step.Headers["Authorization"]); got != "Bearer $x ${y}" {
-		t.Errorf("header %q", got)
+	for name, want := range map[string]string{"Accept": "$x ${y}", "Authorization": "Bearer $x ${y}", "X-Api-Key": "k3y"} {
+		if got := render(step.Headers[name]); got != want {
+			t.Errorf("header %s: %q", name, got)
+		}
 	}
 	if got := render(step.Body); got != "{\"a\": \"line\n\t${b}\"}" {
 		t.Errorf("body %q", got)
@@ -274,11 +281,11 @@ func TestQuick(t *testing.T) {
 }
 
 func TestQuickUsers(t *testing.T) {
-	src, err := Quick(QuickOptions{URL: "shop.example", Users: 20_000})
+	quick, err := Quick(QuickOptions{URL: "shop.example", Users: 20_000})
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan, err := mustParse(t, string(src), testKinds(), Options{}).Compile(nil, CompileEnv{})
+	plan, err := mustParse(t, string(quick.Source), testKinds(), Options{}).Compile(nil, CompileEnv{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -322,12 +329,13 @@ func FuzzQuick(f *testing.F) {
 		if strings.HasPrefix(body, "@") {
 			return // a file
 		}
-		src, err := Quick(QuickOptions{URL: target, Rate: "1/s", Headers: []string{header}, Body: body})
+		quick, err := Quick(QuickOptions{URL: target, Rate: "1/s", Headers: []string{header}, Body: body})
 		if err != nil {
 			return
 		}
-		if _, err := Parse("quick.yaml", src, kinds, Options{}); err != nil {
-			t.Fatalf("%q %q %q:\n%s\n%v", target, header, body, src, err)
+		secret := func(name string) (string, bool) { value, ok := quick.Secrets[name]; return value, ok }
+		if _, err := Parse("quick.yaml", quick.Source, kinds, Options{Env: secret}); err != nil {
+			t.Fatalf("%q %q %q:\n%s\n%v", target, header, body, quick.Source, err)
 		}
 	})
 }

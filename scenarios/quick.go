@@ -34,11 +34,26 @@ type QuickOptions struct {
 // quickName is the name of a quick run's only load and only phase.
 const quickName = "quick"
 
-// Quick writes the scenario that the options stand for, to be given to Parse:
-// the run directory then holds a file that can be looked at, changed and run
-// again. Everything from the options is taken literally; a $ or a ${ in them
-// means nothing.
-func Quick(o QuickOptions) ([]byte, error) {
+// A QuickScenario is what Quick wrote.
+type QuickScenario struct {
+	Source []byte // to be given to Parse
+	// Secrets are the values of headers that carry credentials. The source
+	// draws them from the environment under these names, so that the run
+	// directory, which holds the source, holds no value. Parse needs them in
+	// its Options.Env.
+	Secrets map[string]string
+}
+
+// Quick writes the scenario that the options stand for: the run directory then
+// holds a file that can be looked at, changed and run again. Everything from
+// the options is taken literally; a $ or a ${ in them means nothing.
+func Quick(o QuickOptions) (QuickScenario, error) {
+	secrets := map[string]string{}
+	source, err := quickSource(o, secrets)
+	return QuickScenario{Source: source, Secrets: secrets}, err
+}
+
+func quickSource(o QuickOptions, secrets map[string]string) ([]byte, error) {
 	u, err := parseTargetURL(o.URL)
 	if err != nil {
 		return nil, err
@@ -67,7 +82,7 @@ func Quick(o QuickOptions) ([]byte, error) {
 	if o.For < time.Millisecond {
 		return nil, fmt.Errorf("for: %s is no length of a run", o.For)
 	}
-	request, err := quickRequest(o, u)
+	request, err := quickRequest(o, u, secrets)
 	if err != nil {
 		return nil, err
 	}
@@ -100,8 +115,31 @@ func Quick(o QuickOptions) ([]byte, error) {
 
 var headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}$") // a token of RFC 9110
 
+// credentials are words in the names of headers whose values are secrets.
+var credentials = regexp.MustCompile(`(?i)auth|cookie|token|secret|passw|session|signature|credential|(^|[-_])key($|[-_])|apikey`)
+
+// quickHeader is the value of a header as the scenario has it. Of a secret it
+// is the name; the scheme of an Authorization is none.
+func quickHeader(name, value string, secrets map[string]string) string {
+	if value == "" || !credentials.MatchString(name) {
+		return literal(value)
+	}
+	scheme, secret, ok := strings.Cut(value, " ")
+	if !ok || !strings.HasSuffix(name, "Authorization") {
+		scheme, secret = "", value
+	} else {
+		scheme = literal(scheme) + " "
+	}
+	variable := "QUICK_" + strings.ToUpper(notName.ReplaceAllString(name, "_"))
+	for secrets[variable] != "" { // A-B and A_B are two headers
+		variable += "_"
+	}
+	secrets[variable] = secret
+	return scheme + "${" + variable + "}"
+}
+
 // quickRequest is the only step.
-func quickRequest(o QuickOptions, u *url.URL) (string, error) {
+func quickRequest(o QuickOptions, u *url.URL, secrets map[string]string) (string, error) {
 	body, err := quickBody(o.Body)
 	if err != nil {
 		return "", err
@@ -138,7 +176,7 @@ func quickRequest(o QuickOptions, u *url.URL) (string, error) {
 				return "", fmt.Errorf("header %s is given twice", name)
 			}
 			seen[name] = true
-			fmt.Fprintf(&b, "          %s: %s\n", quoteYAML(name), quoteYAML(literal(strings.TrimSpace(value))))
+			fmt.Fprintf(&b, "          %s: %s\n", quoteYAML(name), quoteYAML(quickHeader(name, strings.TrimSpace(value), secrets)))
 		}
 	}
 	if body != "" {

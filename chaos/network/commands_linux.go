@@ -21,6 +21,9 @@ const commandBound = 10 * time.Second
 // packages are what to install for a command, by its name.
 var packages = map[string]string{"nft": "nftables", "tc": "iproute2"}
 
+// errMissing marks a command that is not installed.
+var errMissing = errors.New("missing")
+
 // tool finds a command, also where the PATH of people who are not root does
 // not lead.
 func tool(name string) (string, error) {
@@ -32,7 +35,7 @@ func tool(name string) (string, error) {
 			return path, nil
 		}
 	}
-	return "", fmt.Errorf("the command %s is missing: install the package %s", name, packages[name])
+	return "", fmt.Errorf("the command %s is %w: install the package %s", name, errMissing, packages[name])
 }
 
 // command runs nft or tc on the calling thread, so in the namespace that the

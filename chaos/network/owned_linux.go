@@ -22,7 +22,8 @@ const orphanMark = "000000000000"
 // brunt_…, root qdiscs with our handle, sockets of delaying processes, in every
 // network namespace that can be seen from here. The receipts are good for Undo
 // and Verify of a fault made by Mend. Receipts come even with an error, which
-// tells of namespaces that could not be looked at.
+// tells of namespaces that could not be looked at. Where nft or tc is not
+// installed, there is nothing that this package could have set with it.
 func Owned(ctx context.Context) ([]chaos.Receipt, error) {
 	var receipts []chaos.Receipt
 	var errs []error
@@ -40,7 +41,7 @@ func Owned(ctx context.Context) ([]chaos.Receipt, error) {
 // owned makes receipts of what is ours in one namespace.
 func (p *place) owned(ctx context.Context) ([]chaos.Receipt, error) {
 	marks, err := p.tables(ctx)
-	if err != nil {
+	if err != nil && !errors.Is(err, errMissing) {
 		return nil, err
 	}
 	sockets, err := p.sockets(ctx)
@@ -93,7 +94,7 @@ func (p *place) sockets(ctx context.Context) (marks []string, err error) {
 // to, or to new ones.
 func (p *place) ownedQdiscs(ctx context.Context, found []data) ([]data, error) {
 	all, err := p.qdiscs(ctx)
-	if err != nil {
+	if err != nil && !errors.Is(err, errMissing) {
 		return nil, err
 	}
 	if !slices.ContainsFunc(all, func(q qdisc) bool { return q.Root && ourRoot(q) }) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,15 +21,22 @@ func quickCommand() *cobra.Command {
   brunt quick http://127.0.0.1:8080/ --rate 200/s --for 10s --expect 'p99 < 50ms'
 
 --rate is the open model: requests fall due by the clock, whatever the target
-does. --users is the closed one: each user sends when its last answer came.`,
+does. --users is the closed one: each user sends when its last answer came.
+
+Headers that carry credentials (Authorization, Cookie, X-Api-Key and the like)
+stay out of the run directory: the scenario kept there takes them from the
+environment, as ${QUICK_AUTHORIZATION} and so on.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			q.URL = args[0]
-			src, err := scenarios.Quick(q)
+			quick, err := scenarios.Quick(q)
 			if err != nil {
 				return exit(exitUsage, err)
 			}
-			scenario, err := scenarios.Parse("quick.yaml", src, kinds(), scenarios.Options{Env: os.LookupEnv, Dir: "."})
+			scenario, err := scenarios.Parse("quick.yaml", quick.Source, kinds(), scenarios.Options{Dir: ".", Env: func(name string) (string, bool) {
+				value, ok := quick.Secrets[name]
+				return value, ok
+			}})
 			if err != nil {
 				return exit(exitUsage, err)
 			}
