@@ -22,6 +22,7 @@ import (
 	"github.com/brunt-dev/brunt/chaos"
 	"github.com/brunt-dev/brunt/chaos/chaostest"
 	"github.com/brunt-dev/brunt/chaos/dns"
+	"github.com/brunt-dev/brunt/chaos/middlebox"
 )
 
 // TestMain makes the test binary the hidden command too, because Start runs
@@ -197,14 +198,14 @@ func brief(m dnsmessage.Message) string {
 }
 
 // startResolver starts a resolver process in front of an upstream.
-func startResolver(t testing.TB, upstream string) (p *dns.Process, file string) {
+func startResolver(t testing.TB, upstream string) (p *middlebox.Process, file string) {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	p, files, err := dns.Start(t.Context(), exe, filepath.Join(t.TempDir(), "resolvers"),
-		map[string]dns.Endpoint{"cluster": {Listen: "127.0.0.1:0", Upstream: upstream}})
+		map[string]middlebox.Endpoint{"cluster": {Listen: "127.0.0.1:0", Upstream: upstream}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -485,16 +486,16 @@ func TestStartFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	good := map[string]dns.Endpoint{"a": {Listen: "127.0.0.1:0", Upstream: "127.0.0.1:1"}}
+	good := map[string]middlebox.Endpoint{"a": {Listen: "127.0.0.1:0", Upstream: "127.0.0.1:1"}}
 	for name, test := range map[string]struct {
 		exe       string
-		resolvers map[string]dns.Endpoint
+		resolvers map[string]middlebox.Endpoint
 		want      string
 	}{
 		"none":            {exe, nil, "there are none"},
-		"address in use":  {exe, map[string]dns.Endpoint{"a": {Listen: taken.LocalAddr().String(), Upstream: "127.0.0.1:1"}}, "address already in use"},
-		"all addresses":   {exe, map[string]dns.Endpoint{"a": {Listen: "0.0.0.0:0", Upstream: "127.0.0.1:1"}}, "give one address"},
-		"no address":      {exe, map[string]dns.Endpoint{"a": {Listen: "localhost:53", Upstream: "127.0.0.1:1"}}, "no IP address and port"},
+		"address in use":  {exe, map[string]middlebox.Endpoint{"a": {Listen: taken.LocalAddr().String(), Upstream: "127.0.0.1:1"}}, "address already in use"},
+		"all addresses":   {exe, map[string]middlebox.Endpoint{"a": {Listen: "0.0.0.0:0", Upstream: "127.0.0.1:1"}}, "give one address"},
+		"no address":      {exe, map[string]middlebox.Endpoint{"a": {Listen: "localhost:53", Upstream: "127.0.0.1:1"}}, "no IP address and port"},
 		"no such binary":  {exe + ".not", good, "no such file"},
 		"another program": {"/bin/true", good, "start resolvers"},
 	} {

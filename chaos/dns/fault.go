@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/brunt-dev/brunt/chaos"
+	"github.com/brunt-dev/brunt/chaos/middlebox"
 )
 
 // data is what the receipts of this kind hold.
@@ -44,7 +44,7 @@ func (f *fault) Prepare(ctx context.Context) (chaos.Receipt, error) {
 		return chaos.Receipt{}, fmt.Errorf("prepare %s: %w", f.name, err)
 	}
 	if state.Orphan {
-		return chaos.Receipt{}, fmt.Errorf("prepare %s: resolver %s: %w", f.name, f.resolver, errOrphan)
+		return chaos.Receipt{}, fmt.Errorf("prepare %s: resolver %s: %w", f.name, f.resolver, middlebox.ErrOrphan)
 	}
 	for _, set := range state.Rules {
 		if set.overlaps(f.rule) {
@@ -65,10 +65,10 @@ func (f *fault) Inject(ctx context.Context, receipt chaos.Receipt) error {
 	if err != nil {
 		return err
 	}
-	_, err = d.Control.inject(ctx, receipt.ID, injection{Rule: d.Rule, TTL: d.TTL})
-	var no *refusedError
-	if errors.As(err, &no) && no.status == http.StatusConflict {
-		return &chaos.ConflictError{Target: "resolver " + d.Control.Name, Want: "it free for " + receipt.Fault, Found: no.reason}
+	_, err = d.Control.client().Set(ctx, receipt.ID, injection{Rule: d.Rule, TTL: d.TTL})
+	var no *middlebox.RefusedError
+	if errors.As(err, &no) && errors.Is(err, middlebox.ErrTaken) {
+		return &chaos.ConflictError{Target: "resolver " + d.Control.Name, Want: "it free for " + receipt.Fault, Found: no.Reason}
 	}
 	if err != nil {
 		return fmt.Errorf("inject %s: %w", receipt.Fault, err)
@@ -83,7 +83,7 @@ func (f *fault) Undo(ctx context.Context, receipt chaos.Receipt) error {
 	if err != nil {
 		return err
 	}
-	if _, err := d.Control.drop(ctx, receipt.ID); err != nil && !errors.Is(err, errNoResolver) {
+	if _, err := d.Control.client().Drop(ctx, receipt.ID); err != nil && !errors.Is(err, middlebox.ErrGone) {
 		return fmt.Errorf("undo %s: %w", receipt.Fault, err)
 	}
 	return nil
@@ -101,7 +101,7 @@ func (f *fault) Verify(ctx context.Context, receipt chaos.Receipt) (chaos.State,
 		return "", err
 	}
 	state, err := d.Control.State(ctx)
-	if errors.Is(err, errNoResolver) {
+	if errors.Is(err, middlebox.ErrGone) {
 		return chaos.Gone, nil
 	}
 	if err != nil {

@@ -3,12 +3,15 @@ package dns
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/brunt-dev/brunt/chaos/middlebox"
 )
 
-// Main is the body of the hidden command `brunt resolver`: Serve on standard
+// Main is the body of the hidden command `brunt resolver`: middlebox.Serve on standard
 // input and output, until SIGTERM. It takes no arguments; orders come on the
 // lifeline, where ps does not show them. It returns the exit code.
 func Main(args []string) int {
@@ -18,9 +21,14 @@ func Main(args []string) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	if err := Serve(ctx, ServeOptions{Lifeline: os.Stdin, Ready: os.Stdout}); err != nil {
+	if err := serve(ctx, os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "brunt resolver:", err)
 		return 1
 	}
 	return 0
+}
+
+// serve runs the resolvers of one run.
+func serve(ctx context.Context, lifeline io.ReadCloser, ready io.Writer) error {
+	return middlebox.Serve(ctx, middlebox.ServeOptions{Family: family(), Listen: listenBox, Lifeline: lifeline, Ready: ready})
 }

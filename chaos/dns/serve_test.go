@@ -26,8 +26,8 @@ type served struct {
 	ended    chan error
 }
 
-// serve runs Serve with one resolver whose upstream is never there.
-func serve(t *testing.T) served {
+// serveOne serves one resolver whose upstream is never there.
+func serveOne(t *testing.T) served {
 	t.Helper()
 	ignore := goleak.IgnoreCurrent()
 	orders, lifeline := io.Pipe()
@@ -37,7 +37,7 @@ func serve(t *testing.T) served {
 	finished := make(chan struct{})
 	go func() {
 		defer close(finished)
-		s.ended <- Serve(ctx, ServeOptions{Lifeline: orders, Ready: told})
+		s.ended <- serve(ctx, orders, told)
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -45,18 +45,21 @@ func serve(t *testing.T) served {
 		<-finished
 		goleak.VerifyNone(t, ignore)
 	})
-	if _, err := io.WriteString(lifeline, `{"dir":`+quote(t.TempDir())+`,"resolvers":{"r":{"listen":"127.0.0.1:0","upstream":"127.0.0.1:1"}}}`+"\n"); err != nil {
+	if _, err := io.WriteString(lifeline, `{"dir":`+quote(t.TempDir())+`,"boxes":{"r":{"listen":"127.0.0.1:0","upstream":"127.0.0.1:1"}}}`+"\n"); err != nil {
 		t.Fatal(err)
 	}
 	line, err := bufio.NewReader(answer).ReadBytes('\n')
 	if err != nil {
 		t.Fatal(err)
 	}
-	var r ready
+	var r struct {
+		Error string
+		Boxes map[string]Control
+	}
 	if err := json.Unmarshal(line, &r); err != nil || r.Error != "" {
 		t.Fatalf("it says %q: %v", line, err)
 	}
-	s.control = r.Resolvers["r"]
+	s.control = r.Boxes["r"]
 	return s
 }
 
@@ -91,14 +94,14 @@ func (s served) await(t *testing.T, wanted func(State) bool) State {
 // When brunt is gone, its faults go, no more are taken, and queries are still
 // forwarded until the run would have ended.
 func TestOrphan(t *testing.T) {
-	s := serve(t)
-	if _, err := s.control.inject(bounded(t), "x-1", refusal1); err != nil {
+	s := serveOne(t)
+	if _, err := s.control.client().Set(bounded(t), "x-1", refusal1); err != nil {
 		t.Fatal(err)
 	}
 	_ = s.lifeline.Close() // as the kernel does for the dead
 	state := s.await(t, func(state State) bool { return state.Orphan })
 	s.await(t, func(state State) bool { return len(state.Rules) == 0 })
-	if _, err := s.control.inject(bounded(t), "x-2", refusal1); err == nil || !strings.Contains(err.Error(), "breaks nothing any more") {
+	if _, err := s.control.client().Set(bounded(t), "x-2", refusal1); err == nil || !strings.Contains(err.Error(), "breaks nothing any more") {
 		t.Errorf("inject into an orphan: %v", err)
 	}
 	o, err := observe(bounded(t), state.Listen, "a.b", dnsmessage.TypeA, hang)
@@ -109,7 +112,7 @@ func TestOrphan(t *testing.T) {
 
 // The run's end ends an orphan.
 func TestOrphanEnds(t *testing.T) {
-	s := serve(t)
+	s := serveOne(t)
 	if _, err := io.WriteString(s.lifeline, "until "+time.Now().Format(time.RFC3339Nano)+"\n"); err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +126,7 @@ func TestOrphanEnds(t *testing.T) {
 }
 
 func TestStop(t *testing.T) {
-	s := serve(t)
+	s := serveOne(t)
 	if _, err := io.WriteString(s.lifeline, "stop\n"); err != nil {
 		t.Fatal(err)
 	}
@@ -134,10 +137,10 @@ func TestStop(t *testing.T) {
 
 // A rule goes away by itself, whatever becomes of brunt.
 func TestExpiry(t *testing.T) {
-	s := serve(t)
+	s := serveOne(t)
 	short := refusal1
 	short.TTL = time.Millisecond
-	if _, err := s.control.inject(bounded(t), "x-1", short); err != nil {
+	if _, err := s.control.client().Set(bounded(t), "x-1", short); err != nil {
 		t.Fatal(err)
 	}
 	s.await(t, func(state State) bool { return len(state.Rules) == 0 })
@@ -145,19 +148,19 @@ func TestExpiry(t *testing.T) {
 
 // The control socket refuses strangers and nonsense.
 func TestControlRefuses(t *testing.T) {
-	s := serve(t)
+	s := serveOne(t)
 	for _, test := range []struct {
 		name, method, path, body, token string
 		status                          int
 	}{
-		{"wrong token", http.MethodGet, "/resolvers/r", "", "guess", http.StatusUnauthorized},
-		{"no such resolver", http.MethodGet, "/resolvers/q", "", s.control.Token, http.StatusNotFound},
-		{"not JSON", http.MethodPut, "/resolvers/r/owners/x", "{", s.control.Token, http.StatusBadRequest},
-		{"no ttl", http.MethodPut, "/resolvers/r/owners/x", `{"rule":{"names":["*"],"fail":"refused","share":1}}`, s.control.Token, http.StatusBadRequest},
-		{"unknown field", http.MethodPut, "/resolvers/r/owners/x", `{"rule":{"names":["*"],"fial":"refused","share":1},"ttl_ns":1}`, s.control.Token, http.StatusBadRequest},
-		{"no rule", http.MethodPut, "/resolvers/r/owners/x", `{"rule":{"names":["*"],"share":1},"ttl_ns":1}`, s.control.Token, http.StatusBadRequest},
-		{"caches would keep it", http.MethodPut, "/resolvers/r/owners/x", `{"rule":{"names":["*"],"fail":"refused","share":1,"answer_ttl_ns":60000000000},"ttl_ns":1}`, s.control.Token, http.StatusBadRequest},
-		{"not canonical", http.MethodPut, "/resolvers/r/owners/x", `{"rule":{"names":["A."],"fail":"refused","share":1},"ttl_ns":1}`, s.control.Token, http.StatusBadRequest},
+		{"wrong token", http.MethodGet, "/boxes/r", "", "guess", http.StatusUnauthorized},
+		{"no such resolver", http.MethodGet, "/boxes/q", "", s.control.Token, http.StatusNotFound},
+		{"not JSON", http.MethodPut, "/boxes/r/owners/x", "{", s.control.Token, http.StatusBadRequest},
+		{"no ttl", http.MethodPut, "/boxes/r/owners/x", `{"rule":{"names":["*"],"fail":"refused","share":1}}`, s.control.Token, http.StatusBadRequest},
+		{"unknown field", http.MethodPut, "/boxes/r/owners/x", `{"rule":{"names":["*"],"fial":"refused","share":1},"ttl_ns":1}`, s.control.Token, http.StatusBadRequest},
+		{"no rule", http.MethodPut, "/boxes/r/owners/x", `{"rule":{"names":["*"],"share":1},"ttl_ns":1}`, s.control.Token, http.StatusBadRequest},
+		{"caches would keep it", http.MethodPut, "/boxes/r/owners/x", `{"rule":{"names":["*"],"fail":"refused","share":1,"answer_ttl_ns":60000000000},"ttl_ns":1}`, s.control.Token, http.StatusBadRequest},
+		{"not canonical", http.MethodPut, "/boxes/r/owners/x", `{"rule":{"names":["A."],"fail":"refused","share":1},"ttl_ns":1}`, s.control.Token, http.StatusBadRequest},
 	} {
 		request, err := http.NewRequestWithContext(bounded(t), test.method, "http://"+s.control.Address+test.path, strings.NewReader(test.body))
 		if err != nil {
@@ -178,7 +181,7 @@ func TestControlRefuses(t *testing.T) {
 // What is no query passes through, and a query without an upstream fails as
 // its upstream would.
 func TestNoUpstream(t *testing.T) {
-	s := serve(t)
+	s := serveOne(t)
 	o, err := observe(bounded(t), s.control.Listen, "a.b", dnsmessage.TypeA, hang)
 	if err != nil || o.code != dnsmessage.RCodeServerFailure {
 		t.Errorf("%+v, %v", o, err)
@@ -196,17 +199,5 @@ func TestNoUpstream(t *testing.T) {
 	// It lives on.
 	if _, err := s.control.State(bounded(t)); err != nil {
 		t.Error(err)
-	}
-}
-
-func TestServeRefusesOrders(t *testing.T) {
-	for name, orders := range map[string]string{
-		"nothing":  "",
-		"not JSON": "{\n",
-		"too long": strings.Repeat("x", maxOrders+64<<10) + "\n",
-	} {
-		if err := Serve(bounded(t), ServeOptions{Lifeline: io.NopCloser(strings.NewReader(orders)), Ready: io.Discard}); err == nil {
-			t.Errorf("%s: no error", name)
-		}
 	}
 }

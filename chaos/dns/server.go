@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/brunt-dev/brunt/chaos/middlebox"
 )
 
 const (
@@ -53,7 +55,7 @@ type server struct {
 	orphan bool // its brunt is gone: no rule is set any more
 }
 
-func listen(ctx context.Context, name string, e Endpoint) (*server, error) {
+func listen(ctx context.Context, name string, e middlebox.Endpoint) (*server, error) {
 	address, err := netip.ParseAddrPort(e.Listen)
 	switch {
 	case err != nil:
@@ -392,12 +394,6 @@ func (s *server) close() {
 	}
 }
 
-// errors of setting rules.
-var (
-	errOrphan = errors.New("its brunt is gone, so it breaks nothing any more")
-	errTaken  = errors.New("another fault is on the same names")
-)
-
 // inject sets an owner's rule, in place of the one it had. It goes away by
 // itself after ttl.
 func (s *server) inject(owner string, r Rule, ttl time.Duration) error {
@@ -408,7 +404,7 @@ func (s *server) inject(owner string, r Rule, ttl time.Duration) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.orphan || s.closed {
-		return errOrphan
+		return middlebox.ErrOrphan
 	}
 	next := []*active{fresh}
 	for _, a := range s.rules() {
@@ -416,7 +412,7 @@ func (s *server) inject(owner string, r Rule, ttl time.Duration) error {
 			continue
 		}
 		if a.overlaps(r) {
-			return fmt.Errorf("%w: %s (%s)", errTaken, a.Rule, a.owner)
+			return fmt.Errorf("%s: %w (%s)", a.Rule, middlebox.ErrTaken, a.owner)
 		}
 		next = append(next, a)
 	}

@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/brunt-dev/brunt/chaos"
+	"github.com/brunt-dev/brunt/chaos/middlebox"
 )
 
 // data is what the receipts of this kind hold.
@@ -44,7 +44,7 @@ func (f *fault) Prepare(ctx context.Context) (chaos.Receipt, error) {
 		return chaos.Receipt{}, fmt.Errorf("prepare %s: %w", f.name, err)
 	}
 	if state.Orphan {
-		return chaos.Receipt{}, fmt.Errorf("prepare %s: proxy %s: %w", f.name, f.proxy, errOrphan)
+		return chaos.Receipt{}, fmt.Errorf("prepare %s: proxy %s: %w", f.name, f.proxy, middlebox.ErrOrphan)
 	}
 	for _, set := range state.Toxics {
 		if slices.ContainsFunc(f.toxics, func(t Toxic) bool { return t.name() == set.Name }) {
@@ -68,10 +68,10 @@ func (f *fault) Inject(ctx context.Context, receipt chaos.Receipt) error {
 	if err != nil {
 		return err
 	}
-	_, err = d.Control.inject(ctx, receipt.ID, injection{Toxics: d.Toxics, TTL: d.TTL})
-	var no *refusedError
-	if errors.As(err, &no) && no.status == http.StatusConflict {
-		return &chaos.ConflictError{Target: "proxy " + d.Control.Name, Want: "it free for " + receipt.Fault, Found: no.reason}
+	_, err = d.Control.client().Set(ctx, receipt.ID, injection{Toxics: d.Toxics, TTL: d.TTL})
+	var no *middlebox.RefusedError
+	if errors.As(err, &no) && errors.Is(err, middlebox.ErrTaken) {
+		return &chaos.ConflictError{Target: "proxy " + d.Control.Name, Want: "it free for " + receipt.Fault, Found: no.Reason}
 	}
 	if err != nil {
 		return fmt.Errorf("inject %s: %w", receipt.Fault, err)
@@ -89,7 +89,7 @@ func (f *fault) Undo(ctx context.Context, receipt chaos.Receipt) error {
 	if err != nil {
 		return err
 	}
-	if _, err := d.Control.drop(ctx, receipt.ID); err != nil && !errors.Is(err, errNoProxy) {
+	if _, err := d.Control.client().Drop(ctx, receipt.ID); err != nil && !errors.Is(err, middlebox.ErrGone) {
 		return fmt.Errorf("undo %s: %w", receipt.Fault, err)
 	}
 	return nil
@@ -109,7 +109,7 @@ func (f *fault) Verify(ctx context.Context, receipt chaos.Receipt) (chaos.State,
 		return "", err
 	}
 	state, err := d.Control.State(ctx)
-	if errors.Is(err, errNoProxy) {
+	if errors.Is(err, middlebox.ErrGone) {
 		return chaos.Gone, nil
 	}
 	if err != nil {

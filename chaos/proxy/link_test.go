@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/brunt-dev/brunt/chaos/middlebox"
 )
 
 // hang bounds what would otherwise hang for ever; no test expects it.
@@ -25,7 +27,7 @@ func serveOn(t *testing.T, upstream string) *server {
 	// A server of net/http waits for half a second when it closes a connection.
 	waiting := goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait")
 	ignore := goleak.IgnoreCurrent()
-	s, err := listen("p", Endpoint{Listen: "127.0.0.1:0", Upstream: upstream})
+	s, err := listen("p", middlebox.Endpoint{Listen: "127.0.0.1:0", Upstream: upstream})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -385,7 +387,7 @@ func TestOwners(t *testing.T) {
 	if err := s.inject("a", []Toxic{late}, time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.inject("b", []Toxic{narrow, late}, time.Hour); !errors.Is(err, errTaken) {
+	if err := s.inject("b", []Toxic{narrow, late}, time.Hour); !errors.Is(err, middlebox.ErrTaken) {
 		t.Errorf("a toxic that another owner has: %v", err)
 	}
 	if len(s.toxics()) != 1 {
@@ -404,7 +406,7 @@ func TestOwners(t *testing.T) {
 	if len(s.toxics()) != 0 {
 		t.Error("an abandoned proxy kept a toxic")
 	}
-	if err := s.inject("a", []Toxic{late}, time.Hour); !errors.Is(err, errOrphan) {
+	if err := s.inject("a", []Toxic{late}, time.Hour); !errors.Is(err, middlebox.ErrOrphan) {
 		t.Errorf("an abandoned proxy took a toxic: %v", err)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/brunt-dev/brunt/chaos/middlebox"
 )
 
 // usage is what `brunt proxy --help` says.
@@ -27,7 +29,7 @@ interrupted. Toxics are brunt's own.
 //
 // With --toxiproxy it serves Toxiproxy's API until SIGTERM or SIGINT.
 //
-// Without arguments it is the process that Start starts: Serve on standard
+// Without arguments it is the process that Start starts: middlebox.Serve on standard
 // input and output, until SIGTERM. Orders come on the lifeline, where ps does
 // not show them.
 func Main(args []string) int {
@@ -36,7 +38,7 @@ func Main(args []string) int {
 	if len(args) > 0 {
 		return mainToxiproxy(ctx, args, os.Stdout, os.Stderr)
 	}
-	if err := Serve(ctx, ServeOptions{Lifeline: os.Stdin, Ready: os.Stdout}); err != nil {
+	if err := serve(ctx, os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "brunt proxy:", err)
 		return 1
 	}
@@ -70,4 +72,9 @@ func mainToxiproxy(ctx context.Context, args []string, stdout, stderr io.Writer)
 		return 1
 	}
 	return 0
+}
+
+// serve runs the proxies of one run.
+func serve(ctx context.Context, lifeline io.ReadCloser, ready io.Writer) error {
+	return middlebox.Serve(ctx, middlebox.ServeOptions{Family: family(), Listen: listenBox, Lifeline: lifeline, Ready: ready})
 }

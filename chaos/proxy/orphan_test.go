@@ -5,7 +5,6 @@ package proxy_test
 import (
 	"bufio"
 	"encoding/json"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -15,10 +14,10 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
 	"github.com/brunt-dev/brunt/chaos"
+	"github.com/brunt-dev/brunt/chaos/middlebox"
 	"github.com/brunt-dev/brunt/chaos/proxy"
 )
 
@@ -45,7 +44,7 @@ func brunt(upstream string) error {
 	}
 	ctx, cancel := bruntContext()
 	defer cancel()
-	p, files, err := proxy.Start(ctx, exe, dir, map[string]proxy.Endpoint{"payments": {Listen: "127.0.0.1:0", Upstream: upstream}})
+	p, files, err := proxy.Start(ctx, exe, dir, map[string]middlebox.Endpoint{"payments": {Listen: "127.0.0.1:0", Upstream: upstream}})
 	if err != nil {
 		return err
 	}
@@ -155,44 +154,4 @@ func session(t *testing.T, pid int) int {
 		t.Fatal(err)
 	}
 	return sid
-}
-
-// Once brunt is gone without a word, the proxies end when the run would have
-// ended; the word for that may come late or never, but not after brunt's end.
-func TestServeUntil(t *testing.T) {
-	for name, words := range map[string]string{
-		"brunt is gone after the end": "until 2001-01-01T00:00:00Z\n",
-		"a later word counts":         "until 2999-01-01T00:00:00Z\nuntil 2001-01-01T00:00:00Z\n",
-		"nonsense is passed over":     "until 2001-01-01T00:00:00Z\nuntil then\nhello\n",
-		"brunt says stop":             "stop\n",
-	} {
-		t.Run(name, func(t *testing.T) {
-			defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
-			theirs, ours, err := os.Pipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			answer, ready, err := os.Pipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer answer.Close()
-			ended := make(chan error, 1)
-			go func() { ended <- proxy.Serve(bounded(t), proxy.ServeOptions{Lifeline: theirs, Ready: ready}) }()
-			dir := t.TempDir()
-			if _, err := fmt.Fprintf(ours, `{"dir": %q, "proxies": {"p": {"listen": "127.0.0.1:0"}}}`+"\n%s", dir, words); err != nil {
-				t.Fatal(err)
-			}
-			if line, err := bufio.NewReader(answer).ReadString('\n'); err != nil || !strings.Contains(line, `"proxies":{"p"`) {
-				t.Fatalf("answer %q, %v", line, err)
-			}
-			_ = ours.Close()
-			if err := <-ended; err != nil {
-				t.Errorf("serve: %v", err)
-			}
-			if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) > 0 {
-				t.Errorf("files are left: %v", left)
-			}
-		})
-	}
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/brunt-dev/brunt/chaos"
 	"github.com/brunt-dev/brunt/chaos/chaostest"
+	"github.com/brunt-dev/brunt/chaos/middlebox"
 	"github.com/brunt-dev/brunt/chaos/proxy"
 )
 
@@ -65,14 +66,14 @@ func echo(t testing.TB) string {
 }
 
 // startProxy starts a proxy process in front of an upstream.
-func startProxy(t testing.TB, upstream string) (p *proxy.Process, file string) {
+func startProxy(t testing.TB, upstream string) (p *middlebox.Process, file string) {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	p, files, err := proxy.Start(t.Context(), exe, filepath.Join(t.TempDir(), "proxies"),
-		map[string]proxy.Endpoint{"payments": {Listen: "127.0.0.1:0", Upstream: upstream}})
+		map[string]middlebox.Endpoint{"payments": {Listen: "127.0.0.1:0", Upstream: upstream}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,14 +225,14 @@ func TestStartFails(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	good := map[string]proxy.Endpoint{"a": {Listen: "127.0.0.1:0", Upstream: "127.0.0.1:1"}}
+	good := map[string]middlebox.Endpoint{"a": {Listen: "127.0.0.1:0", Upstream: "127.0.0.1:1"}}
 	for name, test := range map[string]struct {
 		exe, dir string
-		proxies  map[string]proxy.Endpoint
+		proxies  map[string]middlebox.Endpoint
 		want     string
 	}{
 		"no proxies":      {exe, t.TempDir(), nil, "there are none"},
-		"address in use":  {exe, t.TempDir(), map[string]proxy.Endpoint{"a": {Listen: taken.Addr().String()}}, "address already in use"},
+		"address in use":  {exe, t.TempDir(), map[string]middlebox.Endpoint{"a": {Listen: taken.Addr().String()}}, "address already in use"},
 		"no such binary":  {exe + ".not", t.TempDir(), good, "no such file"},
 		"another program": {"/bin/true", t.TempDir(), good, "start proxies"},
 		"not a folder":    {exe, file, good, "not a directory"},

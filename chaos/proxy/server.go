@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/brunt-dev/brunt/chaos/middlebox"
 )
 
 // acceptPause is how long accepting rests after it failed, for want of file
@@ -31,7 +33,7 @@ type server struct {
 	orphan bool // its brunt is gone: no toxic is set any more
 }
 
-func listen(name string, e Endpoint) (*server, error) {
+func listen(name string, e middlebox.Endpoint) (*server, error) {
 	listener, err := net.Listen("tcp", e.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("listen for proxy %s: %w", name, err)
@@ -102,12 +104,6 @@ func (s *server) close() {
 	}
 }
 
-// errors of setting toxics.
-var (
-	errOrphan = errors.New("its brunt is gone, so it breaks nothing any more")
-	errTaken  = errors.New("is set by another fault")
-)
-
 // inject sets toxics for an owner, all or none, in place of those it had. They
 // go away by themselves after ttl, if that is above 0.
 func (s *server) inject(owner string, toxics []Toxic, ttl time.Duration) error {
@@ -123,11 +119,11 @@ func (s *server) inject(owner string, toxics []Toxic, ttl time.Duration) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.orphan || s.closed {
-		return errOrphan
+		return middlebox.ErrOrphan
 	}
 	for _, a := range s.toxics() {
 		if a.owner != owner && slices.ContainsFunc(fresh, func(f *active) bool { return f.name() == a.name() }) {
-			return fmt.Errorf("%s %w (%s)", a.name(), errTaken, a.owner)
+			return fmt.Errorf("%s is set: %w (%s)", a.name(), middlebox.ErrTaken, a.owner)
 		}
 	}
 	var next toxicSet

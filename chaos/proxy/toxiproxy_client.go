@@ -11,6 +11,9 @@ import (
 	"net/url"
 	"strings"
 	"syscall"
+	"time"
+
+	"github.com/brunt-dev/brunt/chaos/middlebox"
 )
 
 // A peer is a Toxiproxy that is there already.
@@ -18,6 +21,12 @@ type peer struct {
 	URL   string `json:"url"`   // of its API
 	Proxy string `json:"proxy"` // the proxy's name
 }
+
+const (
+	// callBound is how long a Toxiproxy may take to answer.
+	callBound = 3 * time.Second
+	maxAnswer = 4 << 20
+)
 
 // errNoPeer says that the Toxiproxy is not there, or has no such proxy: what
 // it had of ours went with it, because it keeps nothing but in memory.
@@ -49,8 +58,8 @@ func (p peer) remove(ctx context.Context, name string) error {
 }
 
 func isStatus(err error, status int) bool {
-	var no *refusedError
-	return errors.As(err, &no) && no.status == status
+	var no *middlebox.RefusedError
+	return errors.As(err, &no) && no.Status == status
 }
 
 // call makes one request on a connection of its own.
@@ -86,7 +95,7 @@ func (p peer) call(ctx context.Context, method, path string, body, into any) err
 	if response.StatusCode/100 != 2 {
 		no := peerError{Message: response.Status}
 		_ = json.Unmarshal(text, &no) // what does not say why has its status
-		return fmt.Errorf("ask Toxiproxy: %w", &refusedError{status: response.StatusCode, reason: no.Message})
+		return fmt.Errorf("ask Toxiproxy: %w", &middlebox.RefusedError{Status: response.StatusCode, Reason: no.Message})
 	}
 	if into == nil {
 		return nil

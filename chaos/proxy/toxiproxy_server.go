@@ -15,11 +15,21 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
+
+	"github.com/brunt-dev/brunt/chaos/middlebox"
 )
 
 // toxiproxyVersion is the version of Toxiproxy whose API this is. Clients ask
 // for it.
 const toxiproxyVersion = "2.12.0"
+
+const (
+	// readBound bounds reading a request of the API.
+	readBound = 5 * time.Second
+	// maxBody bounds its body.
+	maxBody = 1 << 20
+)
 
 // ToxiproxyOptions is what ServeToxiproxy needs to know.
 type ToxiproxyOptions struct {
@@ -54,7 +64,7 @@ func ServeToxiproxy(ctx context.Context, o ToxiproxyOptions) error {
 	if err != nil {
 		return fmt.Errorf("serve Toxiproxy's API: %w", err)
 	}
-	server := &http.Server{Handler: p.handler(), ReadTimeout: controlReadBound, ErrorLog: log.New(io.Discard, "", 0)}
+	server := &http.Server{Handler: p.handler(), ReadTimeout: readBound, ErrorLog: log.New(io.Discard, "", 0)}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
 	if o.Ready != nil {
@@ -114,7 +124,7 @@ func (d *drivenProxy) start() error {
 	if listenOn == "" {
 		listenOn = "127.0.0.1:0"
 	}
-	s, err := listen(d.Name, Endpoint{Listen: listenOn, Upstream: d.Upstream})
+	s, err := listen(d.Name, middlebox.Endpoint{Listen: listenOn, Upstream: d.Upstream})
 	if err != nil {
 		return err
 	}
@@ -201,7 +211,7 @@ func (p *toxiproxy) handler() http.Handler {
 	mux := http.NewServeMux()
 	handle := func(pattern string, status int, do func(*http.Request) (any, error)) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxInjection))
+			text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 			if err != nil {
 				answer(w, http.StatusBadRequest, badBody(err))
 				return
@@ -455,4 +465,10 @@ func (d *drivenProxy) updateToxic(i int, r *http.Request) (any, error) {
 	d.Toxics[i] = t
 	d.apply(t)
 	return t, nil
+}
+
+func answer(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body) // who asked is gone; nobody is left to be told
 }

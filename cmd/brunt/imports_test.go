@@ -37,6 +37,10 @@ var mayImport = []struct {
 	{"generators/http", []string{"generators", "generators/lane"}},
 	{"generators/*", []string{"generators"}},
 	{"generators", nil},
+	{"chaos/middlebox", nil},
+	// Both stand on a path between a client and its upstream.
+	{"chaos/proxy", []string{"chaos", "chaos/middlebox"}},
+	{"chaos/dns", []string{"chaos", "chaos/middlebox"}},
 	{"chaos/*", []string{"chaos"}},
 	{"chaos", nil},
 	{"reports", []string{"reports/objective", "reports/journal"}},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/brunt-dev/brunt/chaos/dns"
+	"github.com/brunt-dev/brunt/chaos/middlebox"
 	"github.com/brunt-dev/brunt/chaos/proxy"
 	"github.com/brunt-dev/brunt/examples/shop"
 	"github.com/brunt-dev/brunt/scenarios"
@@ -19,8 +20,8 @@ import (
 // and the TCP proxies and DNS resolvers that faults act on.
 type surrounding struct {
 	stack     *shop.Stack
-	proxies   *proxy.Process
-	resolvers *dns.Process
+	proxies   *middlebox.Process
+	resolvers *middlebox.Process
 
 	vars map[string]string
 	env  scenarios.CompileEnv
@@ -55,13 +56,13 @@ func startSurrounding(ctx context.Context, s *scenarios.Scenario, dir string, st
 		if err != nil {
 			return around, err
 		}
-		targets := make(map[string]proxy.Endpoint, len(endpoints))
+		targets := make(map[string]middlebox.Endpoint, len(endpoints))
 		for name, e := range endpoints {
-			targets[name] = proxy.Endpoint{Listen: e.Listen, Upstream: e.Upstream}
+			targets[name] = middlebox.Endpoint{Listen: e.Listen, Upstream: e.Upstream}
 		}
 		around.proxies, around.env.Proxies, err = proxy.Start(ctx, exe, filepath.Join(dir, "proxies"), targets)
 		if err != nil {
-			return around, fmt.Errorf("start proxies: %w", err)
+			return around, err
 		}
 	}
 	if len(s.Resolvers) > 0 {
@@ -69,9 +70,9 @@ func startSurrounding(ctx context.Context, s *scenarios.Scenario, dir string, st
 		if err != nil {
 			return around, err
 		}
-		targets := make(map[string]dns.Endpoint, len(endpoints))
+		targets := make(map[string]middlebox.Endpoint, len(endpoints))
 		for name, e := range endpoints {
-			targets[name] = dns.Endpoint{Listen: e.Listen, Upstream: e.Upstream}
+			targets[name] = middlebox.Endpoint{Listen: e.Listen, Upstream: e.Upstream}
 		}
 		around.resolvers, around.env.Resolvers, err = dns.Start(ctx, exe, filepath.Join(dir, "resolvers"), targets)
 		if err != nil {

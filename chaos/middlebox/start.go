@@ -1,4 +1,4 @@
-package proxy
+package middlebox
 
 import (
 	"bufio"
@@ -15,22 +15,20 @@ import (
 )
 
 const (
-	// Command is the name of the hidden command that runs Serve.
-	Command = "proxy"
-	// startBound is how long the proxies may take to listen.
+	// startBound is how long the process may take until all listen.
 	startBound = 10 * time.Second
-	// stopBound is how long they may take to end when told to.
+	// stopBound is how long it may take to end when told to.
 	stopBound = 5 * time.Second
 	// sayBound is how long the process may take to take in a line.
 	sayBound = 2 * time.Second
-	logFile  = "proxy.log"
 )
 
-// A Process is the process in which the proxies of one run live. It has a
-// session of its own, so that signals from a terminal do not reach it, and a
-// lifeline, so that it knows when brunt is gone. Its methods are safe for
+// A Process is the process in which one run's middleboxes of a family live. It
+// has a session of its own, so that signals from a terminal do not reach it, and
+// a lifeline, so that it knows when brunt is gone. Its methods are safe for
 // concurrent use.
 type Process struct {
+	family   Family
 	cmd      *exec.Cmd
 	controls map[string]Control
 	done     chan struct{}
@@ -41,34 +39,42 @@ type Process struct {
 	stopping bool
 }
 
-// Start runs `exe proxy` in a session of its own, tells it what to listen on
+// Start runs `exe COMMAND` in a session of its own, tells it what to listen on
 // and waits until it does. Dir, which is made if need be, gets one control file
-// for each proxy, and the process's log; files maps names to control files, for
-// chaos.Env. When Start fails, nothing is left running. A ctx that ends later
-// does not end the process: Stop does.
-func Start(ctx context.Context, exe, dir string, proxies map[string]Endpoint) (p *Process, files map[string]string, err error) {
-	if len(proxies) == 0 {
-		return nil, nil, errors.New("start proxies: there are none")
+// for each middlebox, and the process's log, COMMAND.log; files maps names to
+// control files, for chaos.Env. When Start fails, nothing is left running. A ctx
+// that ends later does not end the process: Stop does.
+func (f Family) Start(ctx context.Context, exe, dir string, boxes map[string]Endpoint) (p *Process, files map[string]string, err error) {
+	p, files, err = f.start(ctx, exe, dir, boxes)
+	if err != nil {
+		return nil, nil, fmt.Errorf("start %s: %w", f.Many, err)
+	}
+	return p, files, nil
+}
+
+func (f Family) start(ctx context.Context, exe, dir string, boxes map[string]Endpoint) (p *Process, files map[string]string, err error) {
+	if len(boxes) == 0 {
+		return nil, nil, errors.New("there are none")
 	}
 	if dir, err = filepath.Abs(dir); err != nil {
-		return nil, nil, fmt.Errorf("start proxies: %w", err)
+		return nil, nil, err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, nil, fmt.Errorf("start proxies: make folder: %w", err)
+		return nil, nil, fmt.Errorf("make folder: %w", err)
 	}
-	p, answer, err := spawn(exe, dir)
+	p, answer, err := f.spawn(exe, dir)
 	if err != nil {
-		return nil, nil, fmt.Errorf("start proxies: %w", err)
+		return nil, nil, err
 	}
 	defer answer.Close()
-	if err := p.await(ctx, answer, orders{Dir: dir, Proxies: proxies}); err != nil {
+	if err := p.await(ctx, answer, orders{Dir: dir, Boxes: boxes}); err != nil {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopBound)
 		defer cancel()
 		_ = p.Stop(ctx) // how it ended is told by err, or by its log
-		return nil, nil, fmt.Errorf("start proxies: %w", err)
+		return nil, nil, err
 	}
 	files = map[string]string{}
-	for name := range proxies {
+	for name := range boxes {
 		files[name] = controlFile(dir, name)
 	}
 	return p, files, nil
@@ -76,7 +82,7 @@ func Start(ctx context.Context, exe, dir string, proxies map[string]Endpoint) (p
 
 // spawn starts the process and a goroutine that waits for it. What it writes
 // to its standard output can be read from answer.
-func spawn(exe, dir string) (p *Process, answer *os.File, err error) {
+func (f Family) spawn(exe, dir string) (p *Process, answer *os.File, err error) {
 	var theirs, ours []*os.File
 	defer func() {
 		closeFiles(theirs)
@@ -94,20 +100,20 @@ func spawn(exe, dir string) (p *Process, answer *os.File, err error) {
 		return nil, nil, fmt.Errorf("make pipe: %w", err)
 	}
 	theirs, ours = append(theirs, stdout), append(ours, answer)
-	// Not a pipe: writing to one whose brunt is dead would kill the proxy.
-	stderr, err := os.OpenFile(filepath.Join(dir, logFile), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	// Not a pipe: writing to one whose brunt is dead would kill the process.
+	stderr, err := os.OpenFile(filepath.Join(dir, f.Command+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open log: %w", err)
 	}
 	theirs = append(theirs, stderr)
 
-	cmd := exec.Command(exe, Command)
+	cmd := exec.Command(exe, f.Command)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, stderr
 	cmd.SysProcAttr = ownSession()
 	if err := cmd.Start(); err != nil {
 		return nil, nil, err
 	}
-	p = &Process{cmd: cmd, lifeline: lifeline, done: make(chan struct{})}
+	p = &Process{family: f, cmd: cmd, lifeline: lifeline, done: make(chan struct{})}
 	go func() {
 		p.err = cmd.Wait()
 		close(p.done)
@@ -125,7 +131,7 @@ func closeFiles(files []*os.File) {
 func (p *Process) await(ctx context.Context, answer *os.File, o orders) error {
 	ctx, cancel := context.WithTimeout(ctx, startBound)
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { _ = answer.SetReadDeadline(longAgo) })
+	stop := context.AfterFunc(ctx, func() { _ = answer.SetReadDeadline(time.Unix(1, 0)) }) // long ago: it ends the read
 	defer stop()
 	text, err := json.Marshal(o)
 	if err != nil {
@@ -145,7 +151,7 @@ func (p *Process) await(ctx context.Context, answer *os.File, o orders) error {
 	if r.Error != "" {
 		return errors.New(r.Error)
 	}
-	p.controls = r.Proxies
+	p.controls = r.Boxes
 	return nil
 }
 
@@ -159,7 +165,7 @@ func (p *Process) say(line string) error {
 	return err
 }
 
-// Address is where the proxy of that name listens, as host:port; empty when
+// Address is where the middlebox of that name listens, as host:port; empty when
 // there is none.
 func (p *Process) Address(name string) string { return p.controls[name].Listen }
 
@@ -179,7 +185,7 @@ func (p *Process) PassUntil(end time.Time) error {
 		return nil
 	}
 	if err := p.say("until " + end.UTC().Format(time.RFC3339Nano)); err != nil {
-		return fmt.Errorf("tell proxies the run's end: %w", err)
+		return fmt.Errorf("tell %s the run's end: %w", p.family.Many, err)
 	}
 	return nil
 }
@@ -201,13 +207,13 @@ func (p *Process) Stop(ctx context.Context) error {
 	case <-p.done:
 	case <-ctx.Done():
 		if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-			return fmt.Errorf("kill proxies: %w", err)
+			return fmt.Errorf("kill %s: %w", p.family.Many, err)
 		}
 		<-p.done
-		return fmt.Errorf("stop proxies: process %d did not end and was killed", p.Pid())
+		return fmt.Errorf("stop %s: process %d did not end and was killed", p.family.Many, p.Pid())
 	}
 	if p.err != nil {
-		return fmt.Errorf("stop proxies: they had ended: %w", p.err)
+		return fmt.Errorf("stop %s: they had ended: %w", p.family.Many, p.err)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package dns
+package middlebox
 
 import (
 	"bufio"
@@ -12,15 +12,14 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 )
 
 const (
-	// passFor is how long an orphaned resolver forwards untouched when it was
-	// never told when the run would end.
+	// passFor is how long an orphaned process passes everything through when it
+	// was never told when the run would end.
 	passFor = 10 * time.Minute
 	// maxOrders bounds a line on the lifeline.
 	maxOrders = 1 << 20
@@ -30,61 +29,71 @@ const (
 
 // ServeOptions is how Serve talks to the brunt that started it.
 type ServeOptions struct {
+	Family Family
+	// Listen makes a middlebox that listens; it is served after that.
+	Listen func(ctx context.Context, name string, e Endpoint) (Box, error)
 	// Lifeline is brunt's end of the process, its standard input: first one
 	// line of orders, then "until TIME" and "stop" lines. Its end without
 	// "stop" says that brunt is gone. Serve closes it.
 	Lifeline io.ReadCloser
-	// Ready is told, in one line, that all resolvers listen, or why not: the
+	// Ready is told, in one line, that all listen, or why not: the
 	// process's standard output. Serve closes it after that if it can.
 	Ready io.Writer
 }
 
 // orders is the first line on the lifeline.
 type orders struct {
-	Dir       string              `json:"dir"` // for control files
-	Resolvers map[string]Endpoint `json:"resolvers"`
-	Until     time.Time           `json:"until"` // when the run will have ended; zero: not known yet
+	Dir   string              `json:"dir"` // for control files
+	Boxes map[string]Endpoint `json:"boxes"`
+	Until time.Time           `json:"until"` // when the run will have ended; zero: not known yet
 }
 
-// ready is the line that says that the resolvers listen, or why not.
+// ready is the line that says that all listen, or why not.
 type ready struct {
-	Error     string             `json:"error,omitempty"`
-	Resolvers map[string]Control `json:"resolvers,omitempty"`
+	Error string             `json:"error,omitempty"`
+	Boxes map[string]Control `json:"boxes,omitempty"`
 }
 
-// Serve runs the resolvers of one run; it is the body of the hidden command that
-// Start calls. It returns when brunt says stop, when ctx ends, or, once brunt
-// is gone without a word, when the run would have ended. While it is orphaned
-// it has no rules and takes none.
+// Serve runs one run's middleboxes of a family; it is the body of the hidden
+// command that Start calls. It returns when brunt says stop, when ctx ends, or,
+// once brunt is gone without a word, when the run would have ended. While it is
+// orphaned it holds no fault and takes none.
 func Serve(ctx context.Context, o ServeOptions) error {
 	defer o.Lifeline.Close()
+	if err := serve(ctx, o); err != nil {
+		return fmt.Errorf("serve %s: %w", o.Family.Many, err)
+	}
+	return nil
+}
+
+func serve(ctx context.Context, o ServeOptions) error {
 	lines := bufio.NewReaderSize(o.Lifeline, 64<<10)
 	first, err := readLine(lines)
 	if err != nil {
-		return fmt.Errorf("serve resolvers: read orders: %w", err)
+		return fmt.Errorf("read orders: %w", err)
 	}
 	var want orders
 	if err := json.Unmarshal([]byte(first), &want); err != nil {
-		return fmt.Errorf("serve resolvers: read orders: %w", err)
+		return fmt.Errorf("read orders: %w", err)
 	}
-	p, err := open(ctx, want)
+	p, err := open(ctx, o, want)
 	say := ready{}
 	if err != nil {
 		say.Error = err.Error()
 	} else {
-		say.Resolvers = p.controls
+		say.Boxes = p.controls
 	}
 	told := json.NewEncoder(o.Ready).Encode(say)
 	if closer, ok := o.Ready.(io.Closer); ok {
 		told = errors.Join(told, closer.Close())
 	}
 	if err != nil {
-		return fmt.Errorf("serve resolvers: %w", err)
+		return err
 	}
 	if told != nil {
 		// Brunt is gone already. Nothing was broken; nobody needs us.
 		p.close()
-		return fmt.Errorf("serve resolvers: say that they listen: %w", told)
+		return fmt.Errorf("say that they listen: %w", told)
 	}
 	return p.run(ctx, follow(lines), want.Until)
 }
@@ -142,18 +151,18 @@ func follow(lines *bufio.Reader) <-chan word {
 	return words
 }
 
-// A process is all resolvers of one run, and their control socket.
+// A process is all of a run's middleboxes of a family, and their control socket.
 type process struct {
 	dir      string
-	servers  map[string]*server
+	boxes    map[string]Box
 	controls map[string]Control
 	socket   net.Listener
 	http     *http.Server
 }
 
 // open listens everywhere and writes the control files; all or nothing.
-func open(ctx context.Context, want orders) (p *process, err error) {
-	p = &process{dir: want.Dir, servers: map[string]*server{}, controls: map[string]Control{}}
+func open(ctx context.Context, o ServeOptions, want orders) (p *process, err error) {
+	p = &process{dir: want.Dir, boxes: map[string]Box{}, controls: map[string]Control{}}
 	defer func() {
 		if err != nil {
 			p.close()
@@ -164,14 +173,14 @@ func open(ctx context.Context, want orders) (p *process, err error) {
 	if err != nil {
 		return p, fmt.Errorf("listen for control: %w", err)
 	}
-	for name, endpoint := range want.Resolvers {
-		s, err := listen(ctx, name, endpoint)
+	for name, endpoint := range want.Boxes {
+		box, err := o.Listen(ctx, name, endpoint)
 		if err != nil {
 			return p, err
 		}
-		p.servers[name] = s
+		p.boxes[name] = box
 		p.controls[name] = Control{
-			Name: name, Listen: s.udp.LocalAddr().String(), Upstream: endpoint.Upstream,
+			Name: name, Listen: box.Address(), Upstream: endpoint.Upstream,
 			Address: p.socket.Addr().String(), Token: token, Instance: instance, Pid: os.Getpid(),
 		}
 	}
@@ -181,29 +190,11 @@ func open(ctx context.Context, want orders) (p *process, err error) {
 		}
 	}
 	p.http = &http.Server{
-		Handler:     (&control{servers: p.servers, token: token, instance: instance}).handler(),
+		Handler:     (&control{boxes: p.boxes, one: o.Family.One, token: token, instance: instance}).handler(),
 		ReadTimeout: controlReadBound,
 		ErrorLog:    log.New(io.Discard, "", 0),
 	}
 	return p, nil
-}
-
-func controlFile(dir, name string) string { return filepath.Join(dir, name+".json") }
-
-// writeControl writes a control file whole or not at all, for its owner only.
-func writeControl(path string, c Control) error {
-	text, err := json.MarshalIndent(c, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write control file: %w", err)
-	}
-	temporary := path + ".new"
-	if err := os.WriteFile(temporary, append(text, '\n'), 0o600); err != nil {
-		return fmt.Errorf("write control file: %w", err)
-	}
-	if err := os.Rename(temporary, path); err != nil {
-		return errors.Join(fmt.Errorf("write control file: %w", err), os.Remove(temporary))
-	}
-	return nil
 }
 
 // run serves until it is told to end, and returns when everything has.
@@ -215,8 +206,8 @@ func (p *process) run(ctx context.Context, words <-chan word, until time.Time) e
 	defer cancel()
 
 	wg.Go(func() { _ = p.http.Serve(p.socket) }) // it ends with close, and only then
-	for _, s := range p.servers {
-		wg.Go(func() { s.serve(ctx) })
+	for _, box := range p.boxes {
+		wg.Go(func() { box.Serve(ctx) })
 	}
 
 	var deadline <-chan time.Time
@@ -233,8 +224,8 @@ func (p *process) run(ctx context.Context, words <-chan word, until time.Time) e
 			case w.stop:
 				return nil
 			case w.gone:
-				for _, s := range p.servers {
-					s.abandon()
+				for _, box := range p.boxes {
+					box.Abandon()
 				}
 				left := passFor
 				if !until.IsZero() {
@@ -249,10 +240,10 @@ func (p *process) run(ctx context.Context, words <-chan word, until time.Time) e
 }
 
 // close ends everything and removes the control files, so that one that exists
-// means a resolver that runs.
+// means a middlebox that runs.
 func (p *process) close() {
-	for _, s := range p.servers {
-		s.close()
+	for _, box := range p.boxes {
+		box.Close()
 	}
 	if p.http != nil {
 		_ = p.http.Close()

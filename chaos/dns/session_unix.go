@@ -1,8 +1,0 @@
-//go:build unix
-
-package dns
-
-import "syscall"
-
-// ownSession keeps a terminal's signals and its hangup from the process.
-func ownSession() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
