@@ -24,8 +24,24 @@ type Env struct {
 	// Containers is the allow-list of target.containers: names, globs of names
 	// ("shop-*") or labels ("label:app=shop"). Empty allows no container.
 	Containers []string
+	// Kubernetes is the cluster and the namespace of the target. Its zero value
+	// says that there is none, and nothing in any cluster may be touched.
+	Kubernetes Kubernetes
 	// Allow refuses an address ("host:port") outside the scenario's target.
 	// Kinds that connect to an address a scenario names ask it before anything
 	// is touched. It may be called from any goroutine. Nil allows nothing.
 	Allow func(address string) error
+}
+
+// Kubernetes says where in which cluster things may be broken. In receipts it
+// says where to undo them, so its files are absolute then and its context named.
+type Kubernetes struct {
+	// Kubeconfig is the path of a file, or several with the system's list
+	// separator between them. Empty: what $KUBECONFIG says, then ~/.kube/config,
+	// then the service account of the pod that brunt runs in.
+	Kubeconfig string `json:"kubeconfig,omitempty"`
+	// Context is one of the kubeconfig's; empty is its current one.
+	Context string `json:"context,omitempty"`
+	// Namespace bounds everything; never empty where there is a target.
+	Namespace string `json:"namespace"`
 }

@@ -104,7 +104,7 @@ func (l *loader) compile(env CompileEnv) *Plan {
 	}
 	for _, spec := range l.faults {
 		f, err := spec.kind.New(spec.config, chaos.Env{Fault: spec.name, For: spec.options.For, Seed: l.seed("fault", spec.name),
-			Processes: env.Processes, Proxies: env.Proxies, Resolvers: env.Resolvers, Containers: l.containers, Allow: plan.Allow})
+			Processes: env.Processes, Proxies: env.Proxies, Resolvers: env.Resolvers, Containers: l.containers, Allow: plan.Allow, Kubernetes: l.kubernetes})
 		if err != nil {
 			l.d.Report(spec.key, decode.CodeBadValue, "fault "+spec.name+": "+err.Error(), "")
 		}
@@ -112,7 +112,7 @@ func (l *loader) compile(env CompileEnv) *Plan {
 			AllowIrreversible: spec.options.AllowIrreversible, On: spec.on})
 	}
 	for _, spec := range l.probes {
-		p, err := spec.kind.New(spec.config, probes.Env{Name: spec.name, Allow: plan.Allow})
+		p, err := spec.kind.New(spec.config, probes.Env{Name: spec.name, Allow: plan.Allow, Kubernetes: probes.Kubernetes(l.kubernetes)})
 		if err != nil {
 			l.d.Report(keyOr(spec.node), decode.CodeBadValue, "probe "+spec.name+": "+err.Error(), "")
 		}
@@ -241,6 +241,13 @@ func (l *loader) targetList() []string {
 		if c.value != "" {
 			out = append(out, "containers "+c.Text()) // as written, as hosts are
 		}
+	}
+	if k := l.top.Target.Kubernetes; k.Namespace.value != "" {
+		text := "kubernetes namespace " + k.Namespace.Text()
+		if k.Context.value != "" {
+			text += " of context " + k.Context.Text()
+		}
+		out = append(out, text)
 	}
 	return out
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/brunt-dev/brunt/chaos"
 	"github.com/brunt-dev/brunt/scenarios/decode"
 )
 
@@ -86,6 +87,7 @@ type loader struct {
 
 	resolvers  []resolverSpec
 	containers []string // what target.containers allows
+	kubernetes chaos.Kubernetes
 
 	feeds  map[string]*feedSpec
 	tables map[string]table // data files read so far, shared with later readings of the same scenario

@@ -25,7 +25,6 @@ func Schema(kinds Kinds) map[string]any {
 		"offer":        {"anyOf": []any{oneOrList(stretchSchema()), decode.Schema(rateOptions{})}},
 		"expectation":  expectationSchema(kinds),
 		"baseline":     {"type": "object"},
-		"kubernetes":   {"type": "object"},
 		"prometheus":   {"type": "string"},
 	}
 	generators := map[string]any{}

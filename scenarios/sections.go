@@ -28,13 +28,13 @@ type document struct {
 
 // target is the section of that name.
 type target struct {
-	Hosts      []text   `yaml:"hosts" example:"shop.staging.svc:443" doc:"Hosts that may be loaded and broken: host, host:port, *.suffix, a network such as 10.1.0.0/16, or unix:PATH for a socket."`
-	Stack      text     `yaml:"stack" doc:"A stack of real processes that brunt starts for the run and stops after it."`
-	Proxies    proxNode `yaml:"proxies" doc:"TCP proxies that brunt runs, to break what passes through them, by name."`
-	Resolvers  resoNode `yaml:"resolvers" doc:"DNS resolvers that brunt runs, to break what is asked of them, by name."`
-	Containers []text   `yaml:"containers" example:"shop-*" doc:"Containers that may be broken: names, patterns of names such as shop-*, or label:KEY=VALUE."`
-	Kubernetes kubeNode `yaml:"kubernetes" doc:"The cluster and namespace of the target. Not built yet."`
-	Prometheus promNode `yaml:"prometheus" doc:"The target's Prometheus. Not built yet."`
+	Hosts      []text     `yaml:"hosts" example:"shop.staging.svc:443" doc:"Hosts that may be loaded and broken: host, host:port, *.suffix, a network such as 10.1.0.0/16, or unix:PATH for a socket."`
+	Stack      text       `yaml:"stack" doc:"A stack of real processes that brunt starts for the run and stops after it."`
+	Proxies    proxNode   `yaml:"proxies" doc:"TCP proxies that brunt runs, to break what passes through them, by name."`
+	Resolvers  resoNode   `yaml:"resolvers" doc:"DNS resolvers that brunt runs, to break what is asked of them, by name."`
+	Containers []text     `yaml:"containers" example:"shop-*" doc:"Containers that may be broken: names, patterns of names such as shop-*, or label:KEY=VALUE."`
+	Kubernetes kubernetes `yaml:"kubernetes" doc:"The cluster and the namespace that may be broken and watched."`
+	Prometheus promNode   `yaml:"prometheus" doc:"The target's Prometheus. Not built yet."`
 }
 
 // ProxySpec is one TCP proxy to be run: where it listens and where it passes
@@ -130,7 +130,6 @@ type (
 	baseNode     struct{ held }
 	proxNode     struct{ held }
 	resoNode     struct{ held }
-	kubeNode     struct{ held }
 	promNode     struct{ held }
 	rateNode     struct{ held }
 	faulNode     struct{ held }
@@ -147,7 +146,6 @@ func (phasNode) JSONSchema() map[string]any     { return decode.Ref("phases") }
 func (baseNode) JSONSchema() map[string]any     { return decode.Ref("baseline") }
 func (proxNode) JSONSchema() map[string]any     { return decode.Ref("proxies") }
 func (resoNode) JSONSchema() map[string]any     { return decode.Ref("resolvers") }
-func (kubeNode) JSONSchema() map[string]any     { return decode.Ref("kubernetes") }
 func (promNode) JSONSchema() map[string]any     { return decode.Ref("prometheus") }
 func (rateNode) JSONSchema() map[string]any     { return decode.Ref("load") }
 func (faulNode) JSONSchema() map[string]any     { return decode.Ref("faults") }

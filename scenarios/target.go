@@ -167,7 +167,7 @@ func (l *loader) readTarget() {
 	l.readProxies(t.Proxies.Node)
 	l.readResolvers(t.Resolvers.Node)
 	l.readContainers(t.Containers)
-	l.plannedSection("kubernetes", t.Kubernetes.Node)
+	l.readKubernetes(t.Kubernetes)
 	l.plannedSection("prometheus", t.Prometheus.Node)
 }
 

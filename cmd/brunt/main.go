@@ -9,7 +9,9 @@ import (
 	"io"
 	"os"
 
+	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
+	"k8s.io/klog/v2"
 )
 
 // Exit codes. Every run's verdict is one of them; they never change meaning.
@@ -24,6 +26,9 @@ const (
 )
 
 func main() {
+	// Kubernetes' client libraries write to stderr as they please; what matters
+	// of it comes back as errors.
+	klog.SetLogger(logr.Discard())
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 

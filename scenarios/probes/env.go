@@ -7,4 +7,19 @@ type Env struct {
 	// A probe asks before it dials. It is safe for concurrent use; nil allows
 	// nothing.
 	Allow func(address string) error
+	// Kubernetes is the cluster and the namespace of the target. Its zero value
+	// says that there is none.
+	Kubernetes Kubernetes
+}
+
+// Kubernetes says what of which cluster may be watched.
+type Kubernetes struct {
+	// Kubeconfig is the path of a file, or several with the system's list
+	// separator between them. Empty: what $KUBECONFIG says, then ~/.kube/config,
+	// then the service account of the pod that brunt runs in.
+	Kubeconfig string `json:"kubeconfig,omitempty"`
+	// Context is one of the kubeconfig's; empty is its current one.
+	Context string `json:"context,omitempty"`
+	// Namespace bounds everything; never empty where there is a target.
+	Namespace string `json:"namespace"`
 }
