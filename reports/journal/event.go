@@ -19,7 +19,8 @@ const (
 	FaultState   Kind = "fault"         // Name, State (see Fault… below), Text, Targets
 	ProbeReading Kind = "probe"         // Name, Value, Text
 	ProbeFailed  Kind = "probe_failed"  // Name, Text: one look failed, or (State: crashed) the probe is over
-	HealthSecond Kind = "health"        // Health: how the generator itself was
+	HealthSecond Kind = "health"        // Health: how the generator itself was; of several workers the worst of each, Name: the one that was worst
+	WorkerState  Kind = "worker"        // Name, State (see Worker… below), Text, Worker: one of several workers that offer the load
 	AbortBreach  Kind = "abort"         // Text: the safety.abort condition, or the expectation with abort, that was breached
 	Note         Kind = "note"          // Text: a warning for people; State: info or warning
 )
@@ -38,6 +39,13 @@ const (
 	FaultUnverified  = "unverified" // could not be proven gone
 )
 
+// The states of a worker.
+const (
+	WorkerReady = "ready" // it has the plan and will start with the others; Text: where it is
+	WorkerLost  = "lost"  // it died, fell silent or was cut off; Text: what is known of it
+	WorkerDone  = "done"  // it played its part to the end
+)
+
 // An Event is one line of events.jsonl.
 type Event struct {
 	At      time.Duration `json:"t_ns"`
@@ -51,6 +59,7 @@ type Event struct {
 	Wall    *time.Time    `json:"wall,omitempty"`
 	Load    *LoadCounts   `json:"load,omitempty"`
 	Health  *Health       `json:"health,omitempty"`
+	Worker  *Worker       `json:"worker,omitempty"`
 
 	Environment map[string]string `json:"environment,omitempty"` // machine, versions
 }
@@ -64,6 +73,7 @@ type LoadCounts struct {
 	Completed int64 `json:"completed"`          // arrivals that ended, well or badly, after being sent
 	Dropped   int64 `json:"dropped"`            // arrivals given up before being sent
 	Canceled  int64 `json:"canceled,omitempty"` // arrivals cut short by the end of the run
+	Lost      int64 `json:"lost,omitempty"`     // arrivals that fell due, and of which nobody knows more, because the worker whose they were is lost
 
 	Ops    int64            `json:"ops"`              // operations that ended (a flow has several an arrival)
 	Failed map[string]int64 `json:"failed,omitempty"` // failed operations by class, drops included
@@ -91,4 +101,29 @@ type Health struct {
 	RSS          int64         `json:"rss_bytes"`
 	Files        int           `json:"files"`
 	FileLimit    int           `json:"file_limit"`
+}
+
+// Worker is what is known of one worker. Its counts are sums over its loads, up
+// to the event's time.
+type Worker struct {
+	Where string `json:"where"` // its process, or its pod and node
+
+	// ClockOffset is how far its wall clock is ahead of the controller's, to
+	// within ±ClockError: half of the fastest round trip that it was measured
+	// by. Drift is by how much it moved from the start of the run to its end.
+	// Workers start by their monotonic clocks, so none of this moves an arrival.
+	ClockOffset time.Duration  `json:"clock_offset_ns"`
+	ClockError  time.Duration  `json:"clock_error_ns"`
+	ClockDrift  *time.Duration `json:"clock_drift_ns,omitempty"`
+
+	Offered   int64 `json:"offered"`
+	Sent      int64 `json:"sent"`
+	Completed int64 `json:"completed"`
+	Dropped   int64 `json:"dropped"`
+	Lost      int64 `json:"lost,omitempty"`  // arrivals of its that nobody offered, or whose fate nobody knows
+	Users     int64 `json:"users,omitempty"` // closed model: the most users that it had, and that are gone with it
+
+	DispatchLag time.Duration `json:"dispatch_lag_ns"` // the worst second's p99
+	CPU         float64       `json:"cpu_ratio"`       // of its cores, in its worst second
+	Cores       int           `json:"cores"`
 }

@@ -205,6 +205,7 @@ func (c *LoadCounts) add(s *LoadCounts) {
 	c.Completed += s.Completed
 	c.Dropped += s.Dropped
 	c.Canceled += s.Canceled
+	c.Lost += s.Lost
 	c.Ops += s.Ops
 	for class, n := range s.Failed {
 		c.Failed[class] += n

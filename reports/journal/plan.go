@@ -22,6 +22,13 @@ type Plan struct {
 	Objectives  []ObjectivePlan `json:"objectives,omitempty"`
 	Aborts      []string        `json:"aborts,omitempty"` // conditions in the objective language
 	Warnings    []string        `json:"warnings,omitempty"`
+	Workers     *WorkersPlan    `json:"workers,omitempty"` // nil: brunt itself offers the load
+}
+
+// A WorkersPlan says that the load is offered by several processes.
+type WorkersPlan struct {
+	Count   int `json:"count"`
+	MayLose int `json:"may_lose,omitempty"` // how many may be lost before the run shows nothing
 }
 
 type PhasePlan struct {

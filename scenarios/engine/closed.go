@@ -36,7 +36,7 @@ func (c *closedLoad) dispatch(stop <-chan struct{}) {
 		if at >= c.end {
 			return
 		}
-		want := min(int(generators.At(c.plan.Users, at)+0.5), c.plan.MaxInFlight)
+		want := c.slice.share(min(int(generators.At(c.plan.Users, at)+0.5), c.plan.MaxInFlight))
 		for len(c.users) < want {
 			quit := make(chan struct{})
 			c.users = append(c.users, quit)
@@ -62,7 +62,7 @@ func (c *closedLoad) user(id int, quit <-chan struct{}) {
 	defer s.close()
 	for !closed(quit) && c.ctx.Err() == nil && time.Since(c.origin) < c.end {
 		c.offered.Add(1)
-		s.play(c.ctx, generators.Arrival{Index: c.next.Add(1) - 1, Due: time.Now()})
+		s.play(c.ctx, generators.Arrival{Index: c.slice.nth(c.next.Add(1) - 1), Due: time.Now()})
 	}
 }
 

@@ -30,8 +30,12 @@ type Options struct {
 	// it after Play. Nil is for tests and plans without faults: nobody guards.
 	Lease chaos.Lease
 
+	// Crew plays the loads on workers. Nil: this process plays them.
+	Crew Crew
+
 	// Observe, if set, is called with every operation that ended, from the
-	// goroutine or thread that played it, before the next one there begins.
+	// goroutine or thread that played it, before the next one there begins. It
+	// is not called for what a Crew plays.
 	Observe func(load, step string, op generators.Op)
 
 	// Redact takes secrets out of a text that came from outside: an error, a
@@ -137,6 +141,9 @@ func (r *Run) Play(ctx context.Context) Outcome {
 	ctx = context.WithoutCancel(ctx)
 
 	origin := time.Now()
+	if r.options.Crew != nil {
+		origin = r.options.Crew.Begin()
+	}
 	out := &publisher{origin: origin, disk: r.disk, live: journal.New(r.plan.Info), faces: r.options.Faces, redact: r.options.Redact}
 	out.failed = func(err error) {
 		r.mu.Lock()
@@ -147,10 +154,20 @@ func (r *Run) Play(ctx context.Context) Outcome {
 	wall := origin.Round(0).UTC()
 	out.event(journal.Event{Kind: journal.RunStarted, Text: r.options.Version, Wall: &wall, Environment: r.options.Environment})
 
-	samples := &errorSamples{}
-	loadCtx, cancelLoads := context.WithCancel(ctx)
-	defer cancelLoads()
-	loads := startLoads(loadCtx, r.plan.Loads, origin, samples, r.options, r.stop.opened)
+	judge := newAbortJudge(r.plan, out.live, func(why string) {
+		out.event(journal.Event{Kind: journal.AbortBreach, Text: why})
+		r.end(Aborted, why)
+	})
+	second := func(at time.Duration, b journal.Batch) {
+		out.batch(b)
+		judge.look(at)
+	}
+	var loads offering
+	if r.options.Crew != nil {
+		loads = startCrew(r.options.Crew, out, second, func(why string) { r.end(Failed, why) })
+	} else {
+		loads = startOwn(ctx, part{loads: r.plan.Loads, origin: origin, options: r.options, second: second}, r.stop.opened)
+	}
 
 	var watchers sync.WaitGroup
 	watchCtx, cancelWatchers := context.WithCancel(ctx)
@@ -158,14 +175,6 @@ func (r *Run) Play(ctx context.Context) Outcome {
 		watchers.Go(func() { watch(watchCtx, p, out.event) })
 	}
 	watchers.Go(func() { announce(r.plan.Info.Phases, origin, out.event, r.stop.opened) })
-	clock := &ticker{origin: origin, loads: loads, samples: samples, health: newHealthWatch(), out: out,
-		judge: newAbortJudge(r.plan, out.live, func(why string) {
-			out.event(journal.Event{Kind: journal.AbortBreach, Text: why})
-			r.end(Aborted, why)
-		})}
-	stopClock := newGate()
-	var clockDone sync.WaitGroup
-	clockDone.Go(func() { clock.run(stopClock.opened) })
 
 	faults := r.startFaults(ctx, origin, out.event)
 	faultsDone := newGate()
@@ -173,13 +182,12 @@ func (r *Run) Play(ctx context.Context) Outcome {
 
 	finished := TimerWait(origin.Add(r.plan.Info.Duration), r.stop.opened)
 	faults.finish()
-	loads.finish(!finished, r.hurry.opened, cancelLoads)
+	loads.finish(!finished, r.hurry.opened)
 	unmended := faults.wait(ctx)
 	faultsDone.open()
 	cancelWatchers()
 	watchers.Wait()
-	stopClock.open()
-	clockDone.Wait()
+	loads.close()
 	return r.conclude(out, unmended)
 }
 

@@ -2,8 +2,6 @@ package engine
 
 import (
 	"context"
-	"iter"
-	"math/rand/v2"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -41,17 +39,16 @@ func startLanes(ctx context.Context, l *load) *laneLoad {
 		p.stats = append(p.stats, stats)
 		run := generators.LoopRun{
 			Origin: l.origin, Patience: l.plan.Patience,
-			MaxSessions: share(l.plan.MaxInFlight, i, n),
+			MaxSessions: share(l.slice.share(l.plan.MaxInFlight), i, n),
 			Stop:        &p.stop, Hurry: &p.hurry, Stats: stats,
 			Record: func(op *generators.LoopOp) { l.recordLoop(i, op) },
 		}
 		if l.plan.Schedule != nil {
-			rng := rand.New(rand.NewPCG(l.plan.Seed, scheduleStream))
-			run.Arrivals = everyNth(l.plan.Schedule.Arrivals(rng), i, n)
+			run.Arrivals = l.slice.part(i, n).Arrivals(l.plan)
 		} else {
 			run.End = l.plan.Users[len(l.plan.Users)-1].End
 			run.Users = func(at time.Duration) int {
-				return share(int(generators.At(l.plan.Users, at)+0.5), i, n)
+				return share(l.slice.share(int(generators.At(l.plan.Users, at)+0.5)), i, n)
 			}
 		}
 		l.sessions.Go(func() {
@@ -79,26 +76,7 @@ func (l *load) lanes() int {
 	if l.plan.Schedule == nil {
 		per = usersALane
 	}
-	return min(1+int(peak/per), runtime.GOMAXPROCS(0))
-}
-
-// share is part i of n of a whole, the parts adding up to it.
-func share(whole, i, n int) int { return (whole + n - 1 - i) / n }
-
-// everyNth yields elements i, i+n, i+2n, …
-func everyNth[T any](all iter.Seq[T], i, n int) iter.Seq[T] {
-	if n == 1 {
-		return all
-	}
-	return func(yield func(T) bool) {
-		k := 0
-		for v := range all {
-			if k%n == i && !yield(v) {
-				return
-			}
-			k++
-		}
-	}
+	return min(1+int(peak/float64(l.slice.of())/per), runtime.GOMAXPROCS(0))
 }
 
 // recordLoop counts one operation of lane i.

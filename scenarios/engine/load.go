@@ -20,6 +20,7 @@ const shards = 16
 // histograms and its sessions.
 type load struct {
 	plan     scenarios.Load
+	slice    Slice // the part of it that is played
 	origin   time.Time
 	recorder *journal.Recorder
 	samples  *errorSamples
@@ -43,9 +44,10 @@ type counters struct {
 	_                 [64]byte // keeps neighbours off this cache line
 }
 
-func newLoad(plan scenarios.Load, origin time.Time, samples *errorSamples) *load {
+func newLoad(plan scenarios.Load, slice Slice, origin time.Time, samples *errorSamples) *load {
 	l := &load{
 		plan:     plan,
+		slice:    slice,
 		origin:   origin,
 		recorder: journal.NewRecorder(plan.Name, plan.Steps, shards),
 		samples:  samples,
@@ -72,7 +74,7 @@ func (s *clientSession) play(ctx context.Context, a generators.Arrival) {
 	defer l.inFlight.Add(-1)
 
 	if s.session == nil {
-		opened, err := l.plan.Generator.Open(ctx, s.id)
+		opened, err := l.plan.Generator.Open(ctx, int(l.slice.nth(int64(s.id))))
 		if err != nil {
 			now := time.Now()
 			class := generators.Other
@@ -143,12 +145,13 @@ func (l *load) record(session int, ops []generators.Op) {
 
 // drop counts an arrival that was given up before it was sent.
 func (l *load) drop(a generators.Arrival, now time.Time) {
+	shard := int(a.Index / int64(l.slice.of()) % shards)
 	l.dropped.Add(1)
-	l.recorder.Record(int(a.Index%shards), journal.Sample{
+	l.recorder.Record(shard, journal.Sample{
 		Outcome: string(generators.Dropped),
 		Due:     a.Due.Sub(l.origin), Started: -1, Ended: now.Sub(l.origin),
 	})
-	c := &l.counters[a.Index%shards]
+	c := &l.counters[shard]
 	c.mu.Lock()
 	c.ops++
 	c.failed[generators.Dropped]++

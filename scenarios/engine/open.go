@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"math/rand/v2"
 	"runtime"
 	"time"
 
@@ -21,7 +20,7 @@ type openLoad struct {
 // queue is closed and empty.
 func newOpenLoad(ctx context.Context, l *load, wait Waiter) *openLoad {
 	o := &openLoad{load: l, wait: wait}
-	o.queue = &arrivalQueue{max: l.plan.MaxInFlight, patience: l.plan.Patience, drop: l.drop}
+	o.queue = &arrivalQueue{max: l.slice.share(l.plan.MaxInFlight), patience: l.plan.Patience, drop: l.drop}
 	o.queue.open = func(id int, first generators.Arrival) {
 		l.sessions.Go(func() { l.serve(ctx, o.queue, id, first) })
 	}
@@ -34,23 +33,18 @@ func newOpenLoad(ctx context.Context, l *load, wait Waiter) *openLoad {
 func (o *openLoad) dispatch(stop <-chan struct{}) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	rng := rand.New(rand.NewPCG(o.plan.Seed, scheduleStream))
-	index := int64(0)
-	for offset := range o.plan.Schedule.Arrivals(rng) {
+	k := int64(0)
+	for offset := range o.slice.Arrivals(o.plan) {
 		due := o.origin.Add(offset)
 		if !o.wait(due, stop) {
 			return
 		}
 		o.lag.add(time.Since(due))
 		o.offered.Add(1)
-		o.queue.offer(generators.Arrival{Index: index, Due: due})
-		index++
+		o.queue.offer(generators.Arrival{Index: o.slice.nth(k), Due: due})
+		k++
 	}
 }
-
-// scheduleStream keeps the schedule's random numbers apart from those that
-// the same seed gives to the generators.
-const scheduleStream = 0x5eed_5c4e_d01e
 
 func (o *openLoad) expire(now time.Time) { o.queue.expire(now) }
 

@@ -27,17 +27,17 @@ type loadSet struct {
 	dispatch sync.WaitGroup
 }
 
-func startLoads(ctx context.Context, plans []scenarios.Load, origin time.Time, samples *errorSamples, o Options, stop <-chan struct{}) *loadSet {
+func startLoads(ctx context.Context, whole part, samples *errorSamples, stop <-chan struct{}) *loadSet {
 	s := &loadSet{}
-	for _, plan := range plans {
-		l := newLoad(plan, origin, samples)
-		l.observe = o.Observe
+	for _, plan := range whole.loads {
+		l := newLoad(plan, whole.slice, whole.origin, samples)
+		l.observe = whole.options.Observe
 		var p player
 		switch {
 		case plan.Loop != nil:
 			p = startLanes(ctx, l)
 		case plan.Schedule != nil:
-			p = newOpenLoad(ctx, l, o.Wait)
+			p = newOpenLoad(ctx, l, whole.options.Wait)
 		default:
 			p = newClosedLoad(ctx, l)
 		}

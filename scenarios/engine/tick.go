@@ -15,8 +15,7 @@ type ticker struct {
 	loads   *loadSet
 	samples *errorSamples
 	health  *healthWatch
-	out     *publisher
-	judge   *abortJudge
+	second  func(at time.Duration, b journal.Batch)
 }
 
 // run ticks at whole seconds of the run's clock until stop closes, and once
@@ -24,7 +23,7 @@ type ticker struct {
 func (t *ticker) run(stop <-chan struct{}) {
 	for k := time.Second; ; k += time.Second {
 		if !TimerWait(t.origin.Add(k), stop) {
-			t.tick(time.Since(t.origin))
+			t.tick(max(0, time.Since(t.origin))) // it may not have begun
 			return
 		}
 		t.tick(k)
@@ -48,8 +47,7 @@ func (t *ticker) tick(at time.Duration) {
 	if health := t.health.second(lag); health != nil {
 		batch.Events = append(batch.Events, journal.Event{At: at, Kind: journal.HealthSecond, Health: health})
 	}
-	t.out.batch(batch)
-	t.judge.look(at)
+	t.second(at, batch)
 }
 
 // An abortJudge judges the abort conditions and the expectations with abort
