@@ -27,6 +27,9 @@ type Env struct {
 	// Kubernetes is the cluster and the namespace of the target. Its zero value
 	// says that there is none, and nothing in any cluster may be touched.
 	Kubernetes Kubernetes
+	// Protect is safety.protect: what no fault may touch. Kinds ask it in
+	// Prepare about every target.
+	Protect Protection
 	// Allow refuses an address ("host:port") outside the scenario's target.
 	// Kinds that connect to an address a scenario names ask it before anything
 	// is touched. It may be called from any goroutine. Nil allows nothing.

@@ -90,7 +90,7 @@ func (l *loader) compile(env CompileEnv) *Plan {
 		}
 	}
 	guard := l.guard
-	plan := &Plan{Allow: guard.Allow, MaxTargets: l.top.Safety.MaxTargets, Reports: l.top.Report}
+	plan := &Plan{Allow: guard.Allow, MaxTargets: l.top.Safety.MaxTargets, AllowProduction: l.top.Safety.AllowProduction, Reports: l.top.Report}
 	plan.Lease, plan.Renew = l.top.Safety.lease()
 	if len(plan.Reports) == 0 {
 		plan.Reports = defaultReports()
@@ -104,7 +104,8 @@ func (l *loader) compile(env CompileEnv) *Plan {
 	}
 	for _, spec := range l.faults {
 		f, err := spec.kind.New(spec.config, chaos.Env{Fault: spec.name, For: spec.options.For, Seed: l.seed("fault", spec.name),
-			Processes: env.Processes, Proxies: env.Proxies, Resolvers: env.Resolvers, Containers: l.containers, Allow: plan.Allow, Kubernetes: l.kubernetes})
+			Processes: env.Processes, Proxies: env.Proxies, Resolvers: env.Resolvers, Containers: l.containers, Kubernetes: l.kubernetes,
+			Protect: l.protect, Allow: plan.Allow})
 		if err != nil {
 			l.d.Report(spec.key, decode.CodeBadValue, "fault "+spec.name+": "+err.Error(), "")
 		}

@@ -48,6 +48,12 @@ func (l *loader) readKubernetes(k kubernetes) {
 			"protected are "+strings.Join(protectedNamespaces, ", "))
 		return
 	}
+	if err := l.protect.Refuse("namespace "+namespace, namespace); err != nil {
+		l.d.ReportText(k.Namespace.Node, 0, len(k.Namespace.Text()), codeSafety, err.Error(), "")
+		return
+	}
+	l.noteProduction(k.Namespace.Node, "namespace", namespace)
+	l.noteProduction(k.Context.Node, "context", k.Context.value)
 	l.kubernetes = chaos.Kubernetes{Namespace: namespace, Context: k.Context.value}
 	if file := k.Kubeconfig.value; file != "" {
 		if !filepath.IsAbs(file) {

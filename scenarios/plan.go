@@ -27,6 +27,8 @@ type Plan struct {
 	// MaxTargets is how many things one fault may hit: a fault whose receipt
 	// names more is refused before it is injected. 0: no limit.
 	MaxTargets int
+	// AllowProduction lets faults be injected where names look like production.
+	AllowProduction bool
 	// Lease is how long the run's faults may stay without a sign of life from
 	// the run, and Renew how often it gives one.
 	Lease, Renew time.Duration

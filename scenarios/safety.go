@@ -34,6 +34,7 @@ func (l *loader) checkSafety() {
 		l.checkRate(s.MaxRate)
 	}
 	l.checkLease()
+	l.checkProduction()
 }
 
 // The lease on a run's faults when the scenario does not say.

@@ -88,6 +88,8 @@ type loader struct {
 	resolvers  []resolverSpec
 	containers []string // what target.containers allows
 	kubernetes chaos.Kubernetes
+	protect    chaos.Protection
+	production []productionName
 
 	feeds  map[string]*feedSpec
 	tables map[string]table // data files read so far, shared with later readings of the same scenario
@@ -135,6 +137,7 @@ func load(file string, src []byte, kinds Kinds, o Options, stack map[string]stri
 	l.checkVars(root)
 	l.d.Decode(root, &l.top)
 	l.checkName(root)
+	l.readProtect()
 	l.readTarget()
 	l.readData()
 	l.readLoads()

@@ -58,6 +58,9 @@ type safety struct {
 	MaxTargets  int     `yaml:"max_targets" min:"1" example:"2" doc:"The most things one fault may hit; one that resolves to more is refused before anything is touched."`
 	Abort       []text  `yaml:"abort" example:"browse.errors > 50% for 15s" doc:"Conditions on which the run stops at once and every fault is undone."`
 
+	Protect         []text `yaml:"protect" example:"postgres*" doc:"What no fault may touch, by name or pattern of names: processes, units, containers, pods as NAME or NAMESPACE/NAME. Processes that the machine or brunt depends on are protected anyway."`
+	AllowProduction bool   `yaml:"allow_production" doc:"Whether faults are allowed although a name in the target has prod, production, prd or live in it."`
+
 	Lease time.Duration `yaml:"lease" min:"1s" max:"10m" example:"15s" doc:"How long faults may stay when the run does not renew its lease on them, because it is dead or frozen; 15s unless told."`
 	Renew time.Duration `yaml:"renew" min:"100ms" max:"5m" example:"5s" doc:"How often the run renews its lease: at least twice within it; 5s, or a third of a shorter lease, unless told."`
 }

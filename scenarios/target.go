@@ -158,6 +158,7 @@ func (l *loader) readTarget() {
 		}
 		p.text = h.Text() // as written: a host may come from the environment
 		l.guard.patterns = append(l.guard.patterns, p)
+		l.noteProduction(h.Node, "host", h.value)
 	}
 	for name, value := range l.x.stack {
 		if address := addressOf(value); address != "" {
@@ -196,6 +197,7 @@ func (l *loader) allowEnds(n decode.Node, listen, upstream string) {
 			continue
 		}
 		l.guard.allow(a.value, at.Text())
+		l.noteProduction(at, "host", a.value)
 	}
 }
 

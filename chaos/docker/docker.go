@@ -190,7 +190,7 @@ func New(c Config, env chaos.Env) (chaos.Fault, error) {
 	if problem != nil {
 		return nil, fmt.Errorf("make fault %s: %w", env.Fault, problem)
 	}
-	return &fault{name: env.Fault, config: c, allowed: env.Containers}, nil
+	return &fault{name: env.Fault, config: c, allowed: env.Containers, protect: env.Protect}, nil
 }
 
 // Mend makes a fault that undoes and verifies from receipts alone.

@@ -63,6 +63,7 @@ type fault struct {
 	name    string
 	config  Config
 	allowed []string
+	protect chaos.Protection
 }
 
 // Prepare finds the containers and refuses those that are not allowed, that
@@ -108,6 +109,9 @@ func (f *fault) picture(c container, a action) (image, error) {
 		return image{}, fmt.Errorf("%s is not running: it is %s", c, c.State.Status)
 	case c.State.Paused:
 		return image{}, &chaos.ConflictError{Target: c.String(), Want: "a running container", Found: "one that is paused already"}
+	}
+	if err := f.protect.Refuse(c.String(), c.name()); err != nil {
+		return image{}, err
 	}
 	i := image{ID: c.ID, Name: c.name(), StartedAt: c.State.StartedAt, Pid: c.State.Pid}
 	return i, a.prepare(f.config, c, &i)

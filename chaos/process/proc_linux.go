@@ -120,35 +120,6 @@ func (id identity) look() (condition, error) {
 	}
 }
 
-// protected refuses processes whose loss would take more than themselves:
-// init, kernel threads, and brunt with everything it descends from.
-func protected(id identity) error {
-	if id.Pid <= 1 {
-		return fmt.Errorf("%s is the machine's first process and is never touched", id)
-	}
-	s, err := readStat(procPath(id.Pid, "/stat"))
-	if err != nil {
-		return fmt.Errorf("look at %s: %w", id, err)
-	}
-	if s.flags&kernelThread != 0 {
-		return fmt.Errorf("%s is a thread of the kernel and is never touched", id)
-	}
-	if id.Pid == os.Getpid() {
-		return fmt.Errorf("%s is brunt itself", id)
-	}
-	for pid := os.Getppid(); pid > 1; {
-		if pid == id.Pid {
-			return fmt.Errorf("%s started brunt and is never touched", id)
-		}
-		s, err := readStat(procPath(pid, "/stat"))
-		if err != nil {
-			return nil // an ancestor has gone meanwhile; what is above it is not ours
-		}
-		pid = s.parent
-	}
-	return nil
-}
-
 // bootID names the present boot of this machine.
 func bootID() (string, error) {
 	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")

@@ -17,4 +17,5 @@ func (identity) startedAt() (time.Time, error) { return time.Time{}, errSystem }
 func protected(identity) error                 { return errSystem }
 func bootID() (string, error)                  { return "", errSystem }
 func sameBoot(string) bool                     { return true }
+func programNames(int) []string                { return nil }
 func listeners(int) (pids []int, err error)    { return nil, errSystem }

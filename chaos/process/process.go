@@ -134,7 +134,7 @@ func New(c Config, env chaos.Env) (chaos.Fault, error) {
 			return nil, fmt.Errorf("make fault %s: %w", env.Fault, unknownName(target.Name, env.Processes))
 		}
 	}
-	return &fault{name: env.Fault, action: action, target: *target, processes: env.Processes}, nil
+	return &fault{name: env.Fault, action: action, target: *target, processes: env.Processes, protect: env.Protect}, nil
 }
 
 // Mend makes a fault that undoes and verifies from receipts alone.
@@ -167,6 +167,7 @@ type fault struct {
 	action    string
 	target    Target
 	processes map[string]string
+	protect   chaos.Protection
 }
 
 // Prepare finds the processes and refuses what must not be touched. It sends
@@ -200,6 +201,9 @@ func (f *fault) allowed(id identity) error {
 	if err := protected(id); err != nil {
 		return err
 	}
+	if err := f.protect.Refuse(id.String(), f.namesOf(id)...); err != nil {
+		return err
+	}
 	if err := id.signal(0); err != nil {
 		if errors.Is(err, syscall.EPERM) {
 			return fmt.Errorf("signal %s: %w: it belongs to another user; root or CAP_KILL is needed", id, err)
@@ -216,6 +220,18 @@ func (f *fault) allowed(id identity) error {
 		return &chaos.ConflictError{Target: id.String(), Want: "a running process", Found: "one that is " + string(now) + " already"}
 	}
 	return nil
+}
+
+// namesOf are the names that a process may be protected by: its program's, and
+// the stack's for it.
+func (f *fault) namesOf(id identity) []string {
+	names := append(programNames(id.Pid), id.Name)
+	for name, file := range f.processes {
+		if at, err := fromPidFile(file); err == nil && at == id {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // Inject signals every process of the receipt. A process that has gone since

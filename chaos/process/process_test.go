@@ -51,7 +51,13 @@ func start(t *testing.T, files ...*os.File) child {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(exe)
+	return startAs(t, exe, nil, files...)
+}
+
+// startAs starts the program under another name or with arguments.
+func startAs(t *testing.T, exe string, args []string, files ...*os.File) child {
+	t.Helper()
+	cmd := exec.Command(exe, args...)
 	cmd.Env = append(os.Environ(), childVariable+"=1")
 	cmd.ExtraFiles = files
 	stdin, err := cmd.StdinPipe()

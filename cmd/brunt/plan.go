@@ -34,6 +34,9 @@ targets of faults where they exist already, and touches nothing.`,
 			if len(plan.Faults) == 0 {
 				return nil
 			}
+			if err := checkMachine(plan); err != nil {
+				return exit(exitUsage, err)
+			}
 			fmt.Fprintln(out, "\nfault targets")
 			if scenario.Stack != "" {
 				fmt.Fprintf(out, "  the stack %s is started by the run; its processes are resolved then\n", scenario.Stack)

@@ -69,7 +69,11 @@ func (p *play) flags(cmd *cobra.Command) {
 
 func (p *play) play(ctx context.Context, scenario *scenarios.Scenario, stdout, stderr io.Writer) (err error) {
 	// A scenario that cannot be compiled is refused before anything starts.
-	if _, err := scenario.Compile(nil, placeholderEnv(scenario)); err != nil {
+	sketch, err := scenario.Compile(nil, placeholderEnv(scenario))
+	if err == nil {
+		err = checkMachine(sketch)
+	}
+	if err != nil {
 		return exit(exitUsage, err)
 	}
 	dir, err := p.directory(scenario.Name)
