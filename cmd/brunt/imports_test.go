@@ -43,8 +43,9 @@ var mayImport = []struct {
 	{"chaos/dns", []string{"chaos", "chaos/middlebox"}},
 	{"chaos/*", []string{"chaos"}},
 	{"chaos", nil},
-	{"reports", []string{"reports/objective", "reports/journal"}},
-	{"reports/objective", []string{"reports/journal"}},
+	{"reports", []string{"reports/objective", "reports/scaling", "reports/journal"}},
+	{"reports/objective", []string{"reports/scaling", "reports/journal"}},
+	{"reports/scaling", []string{"reports/journal"}},
 	{"reports/journal", nil},
 }
 

@@ -17,8 +17,9 @@ const (
 	LoadSecond   Kind = "load"          // Name, Load: what one load did in the second that ends at At
 	LoadError    Kind = "load_error"    // Name (load), Step, State (class), Text: one sample message; a bounded number of each
 	FaultState   Kind = "fault"         // Name, State (see Fault… below), Text, Targets
-	ProbeReading Kind = "probe"         // Name, Value, Text
+	ProbeReading Kind = "probe"         // Name, Value, Text, Series
 	ProbeFailed  Kind = "probe_failed"  // Name, Text: one look failed, or (State: crashed) the probe is over
+	ObjectEvent  Kind = "object"        // Name (probe), Object: what happened to one object that a probe watches
 	HealthSecond Kind = "health"        // Health: how the generator itself was; of several workers the worst of each, Name: the one that was worst
 	WorkerState  Kind = "worker"        // Name, State (see Worker… below), Text, Worker: one of several workers that offer the load
 	AbortBreach  Kind = "abort"         // Text: the safety.abort condition, or the expectation with abort, that was breached
@@ -61,7 +62,24 @@ type Event struct {
 	Health  *Health       `json:"health,omitempty"`
 	Worker  *Worker       `json:"worker,omitempty"`
 
+	Series map[string]float64 `json:"series,omitempty"` // more numbers of the same look, by name
+	Object *Object            `json:"object,omitempty"`
+
 	Environment map[string]string `json:"environment,omitempty"` // machine, versions
+}
+
+// An Object is one thing that happened to one object: a pod became ready, an
+// autoscaler decided. Its words are those of package probes. The event's own At
+// is when it was seen.
+type Object struct {
+	Object string        `json:"object"`              // kind and name: "pod/api-7c9f-x2"
+	What   string        `json:"what"`                // created, scheduled, ready, scaled…
+	On     string        `json:"on,omitempty"`        // the node that a pod is on
+	At     time.Duration `json:"at_ns"`               // when it happened; below zero: before the run
+	Within time.Duration `json:"within_ns,omitempty"` // how far off At may be, either way
+	From   *float64      `json:"from,omitempty"`      // replicas before and after
+	To     *float64      `json:"to,omitempty"`
+	Text   string        `json:"text,omitempty"`
 }
 
 // LoadCounts is what one load did in one second. An arrival is counted in the
@@ -78,6 +96,7 @@ type LoadCounts struct {
 	Ops    int64            `json:"ops"`              // operations that ended (a flow has several an arrival)
 	Failed map[string]int64 `json:"failed,omitempty"` // failed operations by class, drops included
 	Status map[string]int64 `json:"status,omitempty"` // operations by the protocol's status
+	Served map[string]int64 `json:"served,omitempty"` // operations by who served them, where answers say so
 
 	BytesOut int64 `json:"bytes_out"`
 	BytesIn  int64 `json:"bytes_in"`

@@ -25,6 +25,7 @@ type Journal struct {
 	events []Event
 	loads  map[string][]*Event // LoadSecond by load, in order of time
 	probes map[string][]*Event // ProbeReading and ProbeFailed by probe, in order of time
+	object map[string][]*Event // ObjectEvent by probe, in order of when they were seen
 	series map[seriesKey]*series
 	arena  arena
 	end    time.Duration
@@ -42,6 +43,7 @@ func New(plan Plan) *Journal {
 		scratch: newScratch(),
 		loads:   make(map[string][]*Event),
 		probes:  make(map[string][]*Event),
+		object:  make(map[string][]*Event),
 		series:  make(map[seriesKey]*series),
 	}
 }
@@ -74,6 +76,10 @@ func (j *Journal) addEvent(e Event) {
 		}
 	case ProbeReading, ProbeFailed:
 		j.probes[e.Name] = insert(j.probes[e.Name], kept)
+	case ObjectEvent:
+		if e.Object != nil {
+			j.object[e.Name] = insert(j.object[e.Name], kept)
+		}
 	}
 }
 
@@ -122,11 +128,12 @@ func (j *Journal) Forget(before time.Duration) {
 	}
 	forgetEvents(j.loads, before)
 	forgetEvents(j.probes, before)
+	forgetEvents(j.object, before)
 	// Into a new slice: readers hold the old one.
 	kept := make([]Event, 0, len(j.events))
 	for _, e := range j.events {
 		switch e.Kind {
-		case LoadSecond, HealthSecond, ProbeReading, ProbeFailed:
+		case LoadSecond, HealthSecond, ProbeReading, ProbeFailed, ObjectEvent:
 			if e.At < before {
 				continue
 			}
@@ -213,6 +220,12 @@ func (c *LoadCounts) add(s *LoadCounts) {
 	for status, n := range s.Status {
 		c.Status[status] += n
 	}
+	for who, n := range s.Served {
+		if c.Served == nil {
+			c.Served = make(map[string]int64)
+		}
+		c.Served[who] += n
+	}
 	c.BytesOut += s.BytesOut
 	c.BytesIn += s.BytesIn
 	c.InFlight, c.Waiting, c.Sessions, c.Planned = s.InFlight, s.Waiting, s.Sessions, s.Planned
@@ -227,6 +240,19 @@ func (j *Journal) Readings(probe string, from, to time.Duration) []Event {
 	var out []Event
 	for _, e := range events {
 		out = append(out, *e)
+	}
+	return out
+}
+
+// Objects returns the ObjectEvent events of a probe in order of when they
+// were seen.
+func (j *Journal) Objects(probe string) []Event {
+	j.mu.RLock()
+	events := j.object[probe]
+	j.mu.RUnlock()
+	out := make([]Event, len(events))
+	for i, e := range events {
+		out[i] = *e
 	}
 	return out
 }

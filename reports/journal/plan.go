@@ -76,6 +76,15 @@ type ProbePlan struct {
 	Kind string `json:"kind"`
 	Unit string `json:"unit,omitempty"` // of its readings: "", "ns", "bytes", "ratio"
 	What string `json:"what"`
+
+	Scaling *ScalingPlan `json:"scaling,omitempty"` // of a probe that watches replicas
+}
+
+// A ScalingPlan is what a scenario says of replicas that are watched.
+type ScalingPlan struct {
+	Loads      []string `json:"loads,omitempty"`       // the loads that they bear; none: all of the run
+	PerReplica float64  `json:"per_replica,omitempty"` // arrivals a second that one bears; 0: not said
+	Price      float64  `json:"price,omitempty"`       // of one for an hour, in whatever money; 0: not said
 }
 
 // An ObjectivePlan is one statement that must hold, in the language of package

@@ -172,7 +172,7 @@ func (r *Run) Play(ctx context.Context) Outcome {
 	var watchers sync.WaitGroup
 	watchCtx, cancelWatchers := context.WithCancel(ctx)
 	for _, p := range r.plan.Probes {
-		watchers.Go(func() { watch(watchCtx, p, out.event) })
+		watchers.Go(func() { watch(watchCtx, p, origin, out.batch) })
 	}
 	watchers.Go(func() { announce(r.plan.Info.Phases, origin, out.event, r.stop.opened) })
 

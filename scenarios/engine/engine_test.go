@@ -487,6 +487,48 @@ func TestProbesAreRecorded(t *testing.T) {
 	})
 }
 
+// A probe that tells of a pod beside its number, also when the look fails.
+type onePod struct{ origin time.Time }
+
+func (p onePod) Watch(ctx context.Context, emit func(probes.Reading)) error {
+	to := 3.0
+	emit(probes.Reading{Value: 2, Series: map[string]float64{"desired": 3}, Events: []probes.Event{
+		{Object: "hpa/api", What: probes.Scaled, At: p.origin.Add(-time.Second), Within: time.Millisecond, To: &to, Text: "cpu"}}})
+	emit(probes.Reading{Err: errors.New("no answer"), Events: []probes.Event{{Object: "pod/a", What: probes.Ready, At: p.origin.Add(time.Second), On: "n1"}}})
+	<-ctx.Done()
+	return nil
+}
+
+func TestSeriesAndEventsAreRecorded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		plan := onePhase(t, 1, 2*time.Second, always(time.Millisecond))
+		plan.Probes = []scenarios.Probe{{Name: "api", Probe: onePod{origin: time.Now()}}}
+		_, j := play(t, plan, nil)
+		if r := j.Readings("api", 0, time.Minute); len(r) != 2 || r[0].Series["desired"] != 3 || r[1].Kind != journal.ProbeFailed {
+			t.Errorf("readings %+v", r)
+		}
+		got := j.Objects("api")
+		if len(got) != 2 {
+			t.Fatalf("%d objects, want 2", len(got))
+		}
+		if o := got[0].Object; o.At != -time.Second || o.Within != time.Millisecond || o.From != nil || *o.To != 3 || o.Text != "cpu" {
+			t.Errorf("first %+v", o)
+		}
+		if o := got[1].Object; o.At != time.Second || o.On != "n1" || o.What != "ready" {
+			t.Errorf("second %+v", o)
+		}
+	})
+}
+
+func TestObjectsAreRedacted(t *testing.T) {
+	live := journal.New(journal.Plan{})
+	out := &publisher{origin: time.Now(), disk: live, live: journal.New(journal.Plan{}), redact: func(text string) string { return strings.ReplaceAll(text, "hunter2", "***") }}
+	out.batch(journal.Batch{Events: []journal.Event{{Kind: journal.ObjectEvent, Name: "api", Object: &journal.Object{Text: "token=hunter2"}}}})
+	if got := live.Objects("api")[0].Object.Text; got != "token=***" {
+		t.Errorf("recorded %q", got)
+	}
+}
+
 func TestPhasesAreAnnounced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		plan := onePhase(t, 1, 4*time.Second, always(time.Millisecond))

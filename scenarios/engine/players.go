@@ -78,16 +78,22 @@ func (s *loadSet) finish(abandon bool, hurry <-chan struct{}, cancel context.Can
 }
 
 // watch runs one probe until ctx ends.
-func watch(ctx context.Context, p scenarios.Probe, emit func(journal.Event)) {
+func watch(ctx context.Context, p scenarios.Probe, origin time.Time, publish func(journal.Batch)) {
 	err := p.Probe.Watch(ctx, func(r probes.Reading) {
-		if r.Err != nil {
-			emit(journal.Event{Kind: journal.ProbeFailed, Name: p.Name, Text: r.Err.Error()})
-			return
+		var batch journal.Batch
+		for _, e := range r.Events {
+			batch.Events = append(batch.Events, journal.Event{Kind: journal.ObjectEvent, Name: p.Name, Object: &journal.Object{
+				Object: e.Object, What: e.What, On: e.On, At: e.At.Sub(origin), Within: e.Within, From: e.From, To: e.To, Text: e.Text}})
 		}
-		emit(journal.Event{Kind: journal.ProbeReading, Name: p.Name, Value: &r.Value, Text: r.Text})
+		if r.Err != nil {
+			batch.Events = append(batch.Events, journal.Event{Kind: journal.ProbeFailed, Name: p.Name, Text: r.Err.Error()})
+		} else {
+			batch.Events = append(batch.Events, journal.Event{Kind: journal.ProbeReading, Name: p.Name, Value: &r.Value, Text: r.Text, Series: r.Series})
+		}
+		publish(batch)
 	})
 	if err != nil {
-		emit(journal.Event{Kind: journal.ProbeFailed, Name: p.Name, State: "crashed", Text: err.Error()})
+		publish(journal.Batch{Events: []journal.Event{{Kind: journal.ProbeFailed, Name: p.Name, State: "crashed", Text: err.Error()}}})
 	}
 }
 

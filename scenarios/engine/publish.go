@@ -34,6 +34,9 @@ func (p *publisher) batch(b journal.Batch) {
 			b.Events[i].At = now
 		}
 		b.Events[i].Text = p.redact(b.Events[i].Text)
+		if o := b.Events[i].Object; o != nil {
+			o.Text = p.redact(o.Text)
+		}
 	}
 	if err := p.disk.Append(b); err != nil && !p.broken {
 		p.broken = true
