@@ -2,7 +2,7 @@
 GO ?= go
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: run test race e2e e2e-faults bench fuzz lint build
+.PHONY: run test race e2e e2e-faults e2e-kube lab bench fuzz lint build
 
 run: ## play the example scenario against the example stack
 	$(GO) run ./cmd/brunt run examples/hello.yaml
@@ -20,6 +20,15 @@ e2e: ## whole runs against real processes: the examples, interrupts, kill -9
 e2e-faults: ## faults on a real kernel, in namespaces of their own, and on a real dockerd; root, Debian
 	apt-get install -y -qq nftables iproute2 iptables util-linux libfaketime docker.io >/dev/null
 	$(GO) test -tags e2e -count=1 -timeout 15m ./chaos/network ./chaos/clock ./chaos/docker
+
+e2e-kube: ## against a real Kubernetes control plane, in one process on loopback
+	examples/lab/build.sh
+	cd examples/lab && $(GO) test ./...
+	BRUNT_LAB=$(CURDIR)/bin/lab $(GO) test -tags e2e -count=1 -timeout 20m -run KubeE2E ./cmd/brunt ./chaos/... ./scenarios/...
+
+lab: ## a Kubernetes to try brunt on; Ctrl-C ends it. Beside it: export KUBECONFIG=$PWD/bin/lab.kubeconfig
+	examples/lab/build.sh
+	exec bin/lab -port 16443 -front 8090 -control 8091 -kubeconfig bin/lab.kubeconfig
 
 bench: ## the hot paths, with allocations; then brunt beside its peers
 	$(GO) test -run '^$$' -bench . -benchmem ./generators/... ./reports/journal ./scenarios/engine

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/brunt-dev/brunt/examples/lab/meter"
+	"github.com/brunt-dev/brunt/examples/lab/serve"
+)
+
+const controlHelp = `The lab's controls.
+
+GET  /pods                          what each simulated pod did, as JSON
+POST /set?kind=cpu&value=500m       force a metric; kind is cpu, memory, custom or external;
+     name=METRIC (custom, external), namespace=NS, pod=NAME narrow it; without value: let go
+POST /outage?of=metrics&on=true     the metrics APIs answer 503 until on=false
+`
+
+// controls is the lab's own HTTP interface, for tests and curious people.
+func controls(table *serve.Table, m *meter.Meter) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, controlHelp) })
+	mux.HandleFunc("GET /pods", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(table.Pods()) // the reader is gone
+	})
+	mux.HandleFunc("POST /set", func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		s := meter.Setting{Kind: q.Get("kind"), Name: q.Get("name"), Namespace: q.Get("namespace"), Pod: q.Get("pod")}
+		named := s.Kind == "custom" || s.Kind == "external"
+		switch {
+		case s.Kind != "cpu" && s.Kind != "memory" && !named:
+			http.Error(w, "kind must be cpu, memory, custom or external", http.StatusBadRequest)
+		case named != (s.Name != ""):
+			http.Error(w, "custom and external metrics have a name=, cpu and memory have none", http.StatusBadRequest)
+		case q.Get("value") == "":
+			m.Set(s, nil)
+		default:
+			value, err := resource.ParseQuantity(q.Get("value"))
+			if err != nil {
+				http.Error(w, fmt.Sprintf("value %q is no quantity such as 500m", q.Get("value")), http.StatusBadRequest)
+				return
+			}
+			m.Set(s, &value)
+		}
+	})
+	mux.HandleFunc("POST /outage", func(w http.ResponseWriter, r *http.Request) {
+		on := r.URL.Query().Get("on")
+		if r.URL.Query().Get("of") != "metrics" || on != "true" && on != "false" {
+			http.Error(w, "of=metrics and on=true or on=false", http.StatusBadRequest)
+			return
+		}
+		m.Down.Store(on == "true")
+	})
+	return mux
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	apiextv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apiext "k8s.io/apiextensions-apiserver/pkg/client/clientset/clientset"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+)
+
+// openKinds are the kinds of other projects that brunt reads or writes. These
+// definitions are the lab's own and take any field: they let a client store
+// and watch such objects, and check nothing about them. Nobody acts on them.
+var openKinds = []struct {
+	group    string
+	versions string // the last one is stored
+	kind     string
+	plural   string
+	cluster  bool
+}{
+	{"networking.istio.io", "v1alpha3 v1beta1 v1", "VirtualService", "virtualservices", false},
+	{"networking.istio.io", "v1alpha3 v1beta1 v1", "DestinationRule", "destinationrules", false},
+	{"networking.istio.io", "v1alpha3 v1beta1 v1", "Gateway", "gateways", false},
+	{"gateway.networking.k8s.io", "v1beta1 v1", "HTTPRoute", "httproutes", false},
+	{"gateway.networking.k8s.io", "v1", "GRPCRoute", "grpcroutes", false},
+	{"gateway.networking.k8s.io", "v1beta1 v1", "Gateway", "gateways", false},
+	{"policy.linkerd.io", "v1alpha1 v1beta1 v1beta2 v1beta3", "HTTPRoute", "httproutes", false},
+	{"linkerd.io", "v1alpha2", "ServiceProfile", "serviceprofiles", false},
+	{"keda.sh", "v1alpha1", "ScaledObject", "scaledobjects", false},
+	{"keda.sh", "v1alpha1", "ScaledJob", "scaledjobs", false},
+	{"karpenter.sh", "v1", "NodeClaim", "nodeclaims", true},
+	{"karpenter.sh", "v1", "NodePool", "nodepools", true},
+}
+
+// installCRDs creates the definitions and waits until they are served.
+func (l *lab) installCRDs(ctx context.Context) error {
+	var all []*apiextv1.CustomResourceDefinition
+	for _, k := range openKinds {
+		all = append(all, openCRD(k.group, k.versions, k.kind, k.plural, k.cluster))
+	}
+	return l.createCRDs(ctx, all)
+}
+
+func (l *lab) createCRDs(ctx context.Context, all []*apiextv1.CustomResourceDefinition) error {
+	client, err := apiext.NewForConfig(l.config)
+	if err != nil {
+		return fmt.Errorf("make a client: %w", err)
+	}
+	crds := client.ApiextensionsV1().CustomResourceDefinitions()
+	for _, crd := range all {
+		if _, err := crds.Create(ctx, crd, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
+			return fmt.Errorf("create definition %s: %w", crd.Name, err)
+		}
+	}
+	for _, crd := range all {
+		if err := eventually(ctx, "definition "+crd.Name+" to be served", func() error {
+			got, err := crds.Get(ctx, crd.Name, metav1.GetOptions{})
+			if err != nil {
+				return err
+			}
+			for _, c := range got.Status.Conditions {
+				if c.Type == apiextv1.Established && c.Status == apiextv1.ConditionTrue {
+					return nil
+				}
+			}
+			return fmt.Errorf("not established")
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func openCRD(group, versions, kind, plural string, cluster bool) *apiextv1.CustomResourceDefinition {
+	crd := &apiextv1.CustomResourceDefinition{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: plural + "." + group,
+			Annotations: map[string]string{
+				"lab.brunt.dev/made-by":      "the lab: any field is taken, none is checked",
+				"api-approved.kubernetes.io": "unapproved, lab only",
+			},
+		},
+		Spec: apiextv1.CustomResourceDefinitionSpec{
+			Group: group,
+			Scope: apiextv1.NamespaceScoped,
+			Names: apiextv1.CustomResourceDefinitionNames{Kind: kind, ListKind: kind + "List", Plural: plural, Singular: strings.ToLower(kind)},
+		},
+	}
+	if cluster {
+		crd.Spec.Scope = apiextv1.ClusterScoped
+	}
+	names := strings.Fields(versions)
+	for i, v := range names {
+		crd.Spec.Versions = append(crd.Spec.Versions, apiextv1.CustomResourceDefinitionVersion{
+			Name: v, Served: true, Storage: i == len(names)-1,
+			Subresources: &apiextv1.CustomResourceSubresources{Status: &apiextv1.CustomResourceSubresourceStatus{}},
+			Schema: &apiextv1.CustomResourceValidation{OpenAPIV3Schema: &apiextv1.JSONSchemaProps{
+				Type: "object", XPreserveUnknownFields: ptr.To(true),
+			}},
+		})
+	}
+	return crd
+}
