@@ -82,7 +82,7 @@ const (
 	Protocol Class = "protocol" // the answer was not valid for the protocol
 	Status   Class = "status"   // a status that the step did not expect
 	Check    Class = "check"    // a check or an extraction failed
-	Dropped  Class = "dropped"  // never sent: no session came free within the load's patience
+	Dropped  Class = "dropped"  // never sent: within the load's patience no session came free, or brunt did not come to it
 	Local    Class = "local"    // brunt's own side: ports, files, a host outside the target
 	Canceled Class = "canceled" // the run was stopped; not a failure of the target
 	Other    Class = "other"

@@ -201,7 +201,8 @@ func (p play) perform(t testing.TB, to sink) {
 			}
 		}
 		h := &journal.Health{CPU: 0.31 + 0.1*rng.Float64(), Cores: 4, MachineCPU: 1.7, GCPause: 180 * time.Microsecond, SchedLatency: 90 * time.Microsecond,
-			DispatchLag: time.Duration(60+rng.IntN(50)) * time.Microsecond, Goroutines: 240, RSS: 84 << 20, Files: 310, FileLimit: 20000}
+			DispatchLag: time.Duration(60+rng.IntN(50)) * time.Microsecond, Goroutines: 240, RSS: 84 << 20, Files: 310, FileLimit: 20000,
+			ThreadCPU: 0.22, MachineCores: 8, GCCPU: 0.01, Ports: 246, PortsTo: "127.0.0.1:18080", PortLimit: 28232, Retransmits: int64(sec % 3 / 2)}
 		if p.health != nil {
 			p.health(sec, h)
 		}

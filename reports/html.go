@@ -440,10 +440,27 @@ func (t Trust) rows() []healthRow {
 		row("Garbage collection, longest pause", duration(w.GCPause), duration(l.GCPause), w.GCPause > l.GCPause),
 		row("Open files", fmt.Sprintf("%s of %s", count(int64(w.Files)), count(int64(w.FileLimit))), percent(l.Files), float64(w.Files) >= l.Files*float64(max(w.FileLimit, 1))),
 		row("Errors on its own side", count(w.LocalErrors), "0", w.LocalErrors > 0),
+		row("CPU of its busiest thread", percent(w.ThreadCPU)+" of a core", "", false),
+		row("CPU of its garbage collector", percent(w.GCCPU)+" of a core", "", false),
 		row("Scheduler latency, p99 of a second", duration(w.SchedLatency), "", false),
 		row("CPU of the whole machine", significant(w.MachineCPU)+" cores", "", false),
 		row("CPU taken by the hypervisor", significant(w.Steal)+" cores", "", false),
+		row("Local ports in use to one address", portsText(w), "", false),
+		row("TCP segments sent again, in all", count(w.Retransmits), "", false),
+		row("Requests for a connection sent again, in all", count(w.SynRetransmits), "", false),
+		row("Connections that full accept queues here turned away", count(w.ListenOverflows), "", false),
 		row("Memory", size(float64(w.RSS)), "", false),
 		row("Goroutines", count(int64(w.Goroutines)), "", false),
 	}
+}
+
+// portsText says how many local ports were taken, and towards where.
+func portsText(w Worst) string {
+	switch {
+	case w.PortLimit == 0:
+		return "not known"
+	case w.Ports == 0:
+		return "none of " + count(int64(w.PortLimit))
+	}
+	return fmt.Sprintf("%s of %s to %s", count(int64(w.Ports)), count(int64(w.PortLimit)), w.PortsTo)
 }

@@ -309,10 +309,20 @@ func (t *text) generator() {
 	if !tr.Unwatched {
 		t.line("  worst dispatch lag %s (p99 of a second) · CPU %s of %s · GC pause %s · %s files",
 			duration(w.DispatchLag), percent(w.CPU), plural(int64(w.Cores), "core"), duration(w.GCPause), count(int64(w.Files)))
+		t.line("  busiest thread %s of a core · steal %s cores · ports %s · %s",
+			percent(w.ThreadCPU), significant(w.Steal), portsShort(w), plural(w.Retransmits, "retransmit"))
 	}
 	for _, p := range tr.Problems {
 		t.lines = append(t.lines, wrap(upper(p), "  - ", "    ")...)
 	}
+}
+
+// portsShort is how many of the local ports were taken towards one address.
+func portsShort(w Worst) string {
+	if w.PortLimit == 0 {
+		return "not known"
+	}
+	return count(int64(w.Ports)) + " of " + count(int64(w.PortLimit))
 }
 
 // state says in a few words whether the generator is to be trusted.

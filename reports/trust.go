@@ -76,6 +76,8 @@ type Trust struct {
 	Worst      Worst    `json:"worst"`
 	Limits     Limits   `json:"limits"`
 
+	HeldBack *HeldBack `json:"held_back,omitempty"` // what kept the loads from being played as planned
+
 	Loads map[string]Delivery `json:"loads"`
 
 	strain map[time.Duration]strain // by the start of the second
@@ -96,6 +98,17 @@ type Worst struct {
 	Goroutines    int           `json:"goroutines"`
 	RSS           int64         `json:"rss_bytes"`
 	LocalErrors   int64         `json:"local_errors"` // in all
+
+	ThreadCPU float64 `json:"thread_cpu_cores"` // used by brunt's busiest thread
+	GCCPU     float64 `json:"gc_cpu_cores"`     // used by its garbage collector
+
+	// Of the network namespace. Counts are of all judged seconds.
+	Ports           int    `json:"ports"` // in use towards one address, where they were the most
+	PortsTo         string `json:"ports_to,omitempty"`
+	PortLimit       int    `json:"port_limit"`
+	Retransmits     int64  `json:"retransmits"`
+	SynRetransmits  int64  `json:"syn_retransmits"`
+	ListenOverflows int64  `json:"listen_overflows"`
 }
 
 // Limits are what a second was held against.
@@ -121,6 +134,7 @@ type strain struct {
 	seconds int64
 	delay   time.Duration // by how much it can have made things look later
 	deep    bool          // there is more to it than delay can tell
+	behind  int64         // seconds in which arrivals were so late that they are not those of the plan
 }
 
 // watchGenerator looks at the generator's health over the judged time.
@@ -145,7 +159,11 @@ func watchGenerator(j *journal.Journal, spans []span, r *Report) Trust {
 			t.worst(h, at)
 			if h.DispatchLag > t.Limits.DispatchLag {
 				lag.add(at, float64(h.DispatchLag))
-				t.add(at, strain{delay: h.DispatchLag})
+				s := strain{delay: h.DispatchLag}
+				if h.DispatchLag > maxLag {
+					s.behind = 1
+				}
+				t.add(at, s)
 			}
 			if h.GCPause > maxPause {
 				pause.add(at, float64(h.GCPause))
@@ -173,6 +191,9 @@ func watchGenerator(j *journal.Journal, spans []span, r *Report) Trust {
 	}
 	if t.Unwatched {
 		say("nothing is recorded of the generator's own health, so nothing says that it was not the bottleneck")
+	}
+	if t.HeldBack = heldBack(j, r); t.HeldBack != nil && t.HeldBack.Own {
+		say("%s", t.HeldBack.Text)
 	}
 	if lag.n > 0 {
 		excuse := ""
@@ -212,7 +233,7 @@ func (t *Trust) deliver(r *Report, say func(string, ...any)) {
 
 func (t *Trust) add(at time.Duration, s strain) {
 	old := t.strain[at]
-	t.strain[at] = strain{seconds: 1, delay: old.delay + s.delay, deep: old.deep || s.deep}
+	t.strain[at] = strain{seconds: 1, delay: old.delay + s.delay, deep: old.deep || s.deep, behind: max(old.behind, s.behind)}
 }
 
 func (t *Trust) worst(h *journal.Health, at time.Duration) {
@@ -233,6 +254,15 @@ func (t *Trust) worst(h *journal.Health, at time.Duration) {
 	w.SchedLatency = max(w.SchedLatency, h.SchedLatency)
 	w.Goroutines = max(w.Goroutines, h.Goroutines)
 	w.RSS = max(w.RSS, h.RSS)
+	w.ThreadCPU = max(w.ThreadCPU, roundTo(h.ThreadCPU, 3))
+	w.GCCPU = max(w.GCCPU, roundTo(h.GCCPU, 3))
+	if h.Ports >= w.Ports {
+		w.Ports, w.PortsTo = h.Ports, h.PortsTo
+	}
+	w.PortLimit = max(w.PortLimit, h.PortLimit)
+	w.Retransmits += h.Retransmits
+	w.SynRetransmits += h.SynRetransmits
+	w.ListenOverflows += h.ListenOverflows
 }
 
 // over sums up the strain in a window; the delay is the longest.
@@ -240,6 +270,7 @@ func (t *Trust) over(from, to time.Duration) (sum strain) {
 	for at, s := range t.strain {
 		if at < to && at+time.Second > from {
 			sum.seconds++
+			sum.behind += s.behind
 			sum.delay = max(sum.delay, s.delay)
 			sum.deep = sum.deep || s.deep
 		}
@@ -256,6 +287,12 @@ func (s strain) tooMuch(window float64) bool {
 // hiccup reports whether the strain may have decided nothing, if waits agree.
 func (s strain) hiccup(window float64) bool {
 	return !s.deep && float64(s.seconds) <= max(maxHiccups*window, 1)
+}
+
+// fellBehind reports whether arrivals were too late in a window, for longer
+// than a hiccup, for it to be a window of the plan's load.
+func (s strain) fellBehind(window float64) bool {
+	return s.behind >= heldBackFor && float64(s.behind) > maxStrained*window
 }
 
 // An episode is the seconds in which one thing was wrong.
@@ -370,6 +407,10 @@ func (r *Report) doubt(j *journal.Journal, o *Objective) (doubt, note string) {
 		return "", ""
 	}
 	strained := plural(s.seconds, "second")
+	if s.fellBehind(window) {
+		return fmt.Sprintf("arrivals were sent up to %s late in %s of the window from %s, so what was measured (%s) is of another load than the plan's",
+			duration(s.delay), plural(s.behind, "second"), between(o.From, o.To), o.Observed), ""
+	}
 	limit, ok := latencyLimit(o.Finding)
 	if s.hiccup(window) && waited(j, o.Finding) <= r.Trust.Limits.DispatchLag {
 		return "", fmt.Sprintf("the generator was late in %s of the window, but operations waited too little for it to matter", strained)
@@ -419,7 +460,8 @@ func waited(j *journal.Journal, f objective.Finding) time.Duration {
 }
 
 // doubtErrors says why a failure is not the target's: half of the failed
-// operations or more failed on brunt's own side.
+// operations or more failed on brunt's own side, or were dropped while it had
+// fallen behind.
 func (r *Report) doubtErrors(j *journal.Journal, o *Objective) string {
 	compiled, err := objective.Compile(o.Source)
 	if err != nil || o.State != objective.Fail {
@@ -434,6 +476,12 @@ func (r *Report) doubtErrors(j *journal.Journal, o *Objective) string {
 	if own, all := w.Class(localClass), w.Failed(); own > 0 && 2*own >= all {
 		return fmt.Sprintf("%s of %s failed on brunt's own side (class %s), so %s says nothing about the target",
 			count(own), plural(all, "failed operation"), localClass, o.Observed)
+	}
+	if strained := r.Trust.over(o.From, o.To); strained.fellBehind(max((o.To - o.From).Seconds(), 1)) {
+		if own, all := w.Class(journal.OutcomeDropped), w.Failed(); 2*own >= all {
+			return fmt.Sprintf("%s of %s were dropped because brunt had fallen behind, so %s says nothing about the target",
+				count(own), plural(all, "failed operation"), o.Observed)
+		}
 	}
 	return ""
 }

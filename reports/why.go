@@ -74,7 +74,7 @@ func (r *Report) whyInconclusive() []string {
 			what = "This run cannot pass"
 		}
 		if len(r.Trust.Problems) > 0 {
-			what += ": " + r.Trust.Problems[0]
+			what += ": " + lower(r.Trust.Problems[0])
 		}
 		say("%s", what)
 	}
@@ -166,6 +166,9 @@ func (r *Report) tellWhy(j *journal.Journal) []string {
 			}
 			say(s)
 		}
+	}
+	if h := r.Trust.HeldBack; h != nil && !h.Own {
+		say(h.Text)
 	}
 	for _, name := range r.loads {
 		say(r.tellLoad(name))
@@ -264,7 +267,7 @@ func classWords(class string) string {
 	case "check":
 		return "failed checks"
 	case journal.OutcomeDropped:
-		return "dropped unsent, because no session came free"
+		return "dropped because they could not be sent in time"
 	case localClass:
 		return "failures on brunt's own side"
 	}

@@ -104,6 +104,10 @@ func (l *lane) playArrivals() {
 		}
 		l.run.Stats.Lag(now - due)
 		l.run.Stats.Offered.Add(1)
+		if now-due > l.run.Patience {
+			l.drop(due, now) // past its ceiling the lane falls no further behind than this
+			continue
+		}
 		l.arrive(due, now)
 	}
 }
@@ -258,9 +262,14 @@ func (l *lane) expire() {
 	}
 	for l.head < len(l.waiting) && now-l.waiting[l.head] > l.run.Patience {
 		due, _ := l.takeWaiting()
-		l.op = generators.LoopOp{Due: due, Started: -1, Ended: now, Class: generators.Dropped}
-		l.run.Record(&l.op)
+		l.drop(due, now)
 	}
+}
+
+// drop gives up an arrival whose patience has run out.
+func (l *lane) drop(due, now time.Duration) {
+	l.op = generators.LoopOp{Due: due, Started: -1, Ended: now, Class: generators.Dropped}
+	l.run.Record(&l.op)
 }
 
 // abandon gives up the arrivals in the queue; they count as canceled.

@@ -334,6 +334,26 @@ func TestPatience(t *testing.T) {
 	}
 }
 
+// A lane that comes to an arrival later than its patience drops it, and falls
+// no further behind.
+func TestLateArrivalsAreDropped(t *testing.T) {
+	to := serve(t, func(int, int) string { return ok })
+	r := newRun()
+	r.Origin = r.Origin.Add(-time.Hour)
+	r.Arrivals = func(yield func(time.Duration) bool) {
+		for _, due := range []time.Duration{0, time.Minute, time.Hour, time.Hour + time.Millisecond} {
+			if !yield(due) {
+				return
+			}
+		}
+	}
+	r.Patience = time.Minute
+	got := classes(collect(t, config(to), r))
+	if got[generators.Dropped] != 2 || got[generators.OK] != 2 || r.Stats.Offered.Load() != 4 || r.Stats.Sent.Load() != 2 {
+		t.Errorf("%v, %d offered, %d sent", got, r.Stats.Offered.Load(), r.Stats.Sent.Load())
+	}
+}
+
 func TestStopAndHurry(t *testing.T) {
 	to := serve(t, func(int, int) string { return "hang" })
 	r := newRun()

@@ -109,17 +109,29 @@ type LoadCounts struct {
 
 // Health is how the generator itself was during one second.
 type Health struct {
-	CPU          float64       `json:"cpu"`              // cores used by brunt
-	Cores        int           `json:"cores"`            // cores it may use
-	MachineCPU   float64       `json:"machine_cpu"`      // cores used by everything on the machine
-	Steal        float64       `json:"steal"`            // cores taken by the hypervisor
-	GCPause      time.Duration `json:"gc_pause_ns"`      // longest stop of the world
-	SchedLatency time.Duration `json:"sched_latency_ns"` // p99 wait of a runnable goroutine
-	DispatchLag  time.Duration `json:"dispatch_lag_ns"`  // p99 of dispatched − due
+	CPU          float64       `json:"cpu"`                     // cores used by brunt
+	Cores        int           `json:"cores"`                   // cores it may use
+	ThreadCPU    float64       `json:"thread_cpu,omitempty"`    // cores used by its busiest thread
+	MachineCPU   float64       `json:"machine_cpu"`             // cores used by everything on the machine
+	MachineCores int           `json:"machine_cores,omitempty"` // cores that the machine has
+	Steal        float64       `json:"steal"`                   // cores taken by the hypervisor
+	GCCPU        float64       `json:"gc_cpu,omitempty"`        // cores used by brunt's garbage collector
+	GCPause      time.Duration `json:"gc_pause_ns"`             // longest stop of the world
+	SchedLatency time.Duration `json:"sched_latency_ns"`        // p99 wait of a runnable goroutine
+	DispatchLag  time.Duration `json:"dispatch_lag_ns"`         // p99 of dispatched − due
 	Goroutines   int           `json:"goroutines"`
 	RSS          int64         `json:"rss_bytes"`
 	Files        int           `json:"files"`
 	FileLimit    int           `json:"file_limit"`
+
+	// What follows is of brunt's network namespace: everything in it that
+	// speaks TCP, brunt or not.
+	Ports           int    `json:"ports,omitempty"`            // local ports in use towards one address and port, where they are the most
+	PortsTo         string `json:"ports_to,omitempty"`         // that address and port
+	PortLimit       int    `json:"port_limit,omitempty"`       // local ports that the kernel hands out; 0: not known
+	Retransmits     int64  `json:"retransmits,omitempty"`      // segments sent again
+	SynRetransmits  int64  `json:"syn_retransmits,omitempty"`  // those of them that asked for a connection: lost, or turned away by a full accept queue
+	ListenOverflows int64  `json:"listen_overflows,omitempty"` // connections that full accept queues in this namespace turned away
 }
 
 // Worker is what is known of one worker. Its counts are sums over its loads, up

@@ -218,6 +218,50 @@ func TestOverloadIsCounted(t *testing.T) {
 	})
 }
 
+// A dispatcher that can do a tenth of the plan sends what it can, falls no
+// further behind than the load's patience, and drops and counts the rest: a
+// run past brunt's ceiling ends when it should.
+func TestPastTheCeiling(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const patience = time.Second
+		plan := onePhase(t, 1000, 10*time.Second, always(time.Millisecond))
+		plan.Loads[0].Patience = patience
+		sent := false
+		slow := func(due time.Time, stop <-chan struct{}) bool {
+			if sent { // which took all of a processor
+				time.Sleep(10 * time.Millisecond)
+			}
+			waited := TimerWait(due, stop)
+			sent = time.Since(due) <= patience
+			return waited
+		}
+		dir := filepath.Join(t.TempDir(), "run")
+		run, err := New(plan, Options{Dir: dir, Wait: slow})
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		run.Play(t.Context())
+		if took := time.Since(start); took > 10*time.Second+2*patience {
+			t.Errorf("a run of 10s took %v", took)
+		}
+		j, err := journal.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := counts(j)
+		if c.Offered != 10_000 || c.Sent+c.Dropped != c.Offered || c.Completed != c.Sent {
+			t.Errorf("counts %+v", c)
+		}
+		if c.Sent < 1000 || c.Sent > 1200 {
+			t.Errorf("%d sent in about 11s at 100/s", c.Sent)
+		}
+		if got := quantile(t, j, journal.Response, 50); got < patience {
+			t.Errorf("p50 %v: dropped arrivals must not flatter it", got)
+		}
+	})
+}
+
 func TestClosedModel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		plan := onePhase(t, 1, 10*time.Second, always(100*time.Millisecond))

@@ -79,12 +79,14 @@ type healthWatch struct {
 	samples []metrics.Sample
 	sched   []uint64 // the runtime's cumulative histograms at the last look
 	pauses  []uint64
+	gc      float64 // CPU seconds of the collector at the last look
 }
 
 func newHealthWatch() *healthWatch {
 	h := &healthWatch{samples: []metrics.Sample{
 		{Name: "/sched/latencies:seconds"},
 		{Name: "/sched/pauses/total/gc:seconds"},
+		{Name: "/cpu/classes/gc/total:cpu-seconds"},
 	}}
 	h.second(&lagMeter{})
 	return h
@@ -106,15 +108,18 @@ func (h *healthWatch) second(lag *lagMeter) *journal.Health {
 	metrics.Read(h.samples)
 	sched := h.samples[0].Value.Float64Histogram()
 	pauses := h.samples[1].Value.Float64Histogram()
+	gc := h.samples[2].Value.Float64()
 	health := &journal.Health{
 		Cores:        runtime.GOMAXPROCS(0),
 		SchedLatency: quantileSince(sched, h.sched, 0.99),
 		GCPause:      quantileSince(pauses, h.pauses, 1),
+		GCCPU:        max(gc-h.gc, 0) / elapsed.Seconds(),
 		DispatchLag:  lag.p99(),
 		Goroutines:   runtime.NumGoroutine(),
 	}
 	h.sched = append(h.sched[:0], sched.Counts...)
 	h.pauses = append(h.pauses[:0], pauses.Counts...)
+	h.gc = gc
 	h.system.read(health, elapsed)
 	return health
 }

@@ -28,8 +28,9 @@ func newOpenLoad(ctx context.Context, l *load, wait Waiter) *openLoad {
 }
 
 // dispatch hands out every arrival of the schedule at its due time, from a
-// thread of its own, until the schedule ends or stop closes. Being late never
-// skips an arrival: what is overdue goes out at once, and its wait shows it.
+// thread of its own, until the schedule ends or stop closes. What is overdue
+// goes out at once, and its wait shows it, up to the load's patience: past its
+// ceiling brunt falls no further behind than that, and drops the rest.
 func (o *openLoad) dispatch(stop <-chan struct{}) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -39,10 +40,16 @@ func (o *openLoad) dispatch(stop <-chan struct{}) {
 		if !o.wait(due, stop) {
 			return
 		}
-		o.lag.add(time.Since(due))
+		now := time.Now()
+		o.lag.add(now.Sub(due))
 		o.offered.Add(1)
-		o.queue.offer(generators.Arrival{Index: o.slice.nth(k), Due: due})
+		arrival := generators.Arrival{Index: o.slice.nth(k), Due: due}
 		k++
+		if now.Sub(due) > o.plan.Patience {
+			o.drop(arrival, now)
+			continue
+		}
+		o.queue.offer(arrival)
 	}
 }
 

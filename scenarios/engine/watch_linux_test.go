@@ -1,0 +1,154 @@
+package engine
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Connections of our own are found, by the address they go to; those that we
+// took in are not counted for the port that they came to, whatever it is.
+func TestPortsInUse(t *testing.T) {
+	low, high, ok := localPorts()
+	if !ok {
+		t.Fatal("the kernel does not say which ports it hands out")
+	}
+	// Two listeners, at ports out of that very range.
+	listen := func() net.Listener {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = l.Close() })
+		return l
+	}
+	busy, quiet := listen(), listen()
+	dial := func(l net.Listener) {
+		for _, dialed := range []bool{true, false} {
+			var c net.Conn
+			var err error
+			if dialed {
+				c, err = net.Dial("tcp", l.Addr().String())
+			} else {
+				c, err = l.Accept()
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = c.Close() })
+		}
+	}
+	const many = 40
+	dial(quiet)
+	for range many {
+		dial(busy)
+	}
+	counts := map[addressPair]int{}
+	if err := eachSocket(holdingPort, func(s socket) { counts[addressPair{s.from, s.to}]++ }); err != nil {
+		t.Fatal(err)
+	}
+	loopback := netip.MustParseAddr("127.0.0.1")
+	for l, want := range map[net.Listener]int{busy: many, quiet: 1} {
+		if got := counts[addressPair{loopback, netip.MustParseAddrPort(l.Addr().String())}]; got != want {
+			t.Errorf("%d sockets to %s, want %d", got, l.Addr(), want)
+		}
+	}
+	pair, n, err := busiestPair(low, high)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Others on this machine may use more.
+	if n < many || n == many && pair.to.String() != busy.Addr().String() {
+		t.Errorf("the most are %d to %s, want at least %d to %s", n, pair.to, many, busy.Addr())
+	}
+
+	var w portWatch
+	now := time.Now()
+	if count, to, limit := w.look(now); count < many || to == "" || limit != int(high)-int(low)+1 {
+		t.Errorf("look: %d to %q of %d", count, to, limit)
+	}
+	if !w.next.After(now) {
+		t.Error("the next look does not wait")
+	}
+}
+
+// A segment that is sent again is seen: the kernel repeats its request for a
+// connection when the listener's queue is full.
+func TestRetransmitsAreSeen(t *testing.T) {
+	before := readTCPCounters()
+	// A backlog of none takes one connection; nobody accepts it.
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Listen(fd, 0); err != nil {
+		t.Fatal(err)
+	}
+	name, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := *name.(*unix.SockaddrInet4)
+	for range 4 {
+		c, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = unix.Close(c) })
+		_ = unix.Connect(c, &to) // in progress, for ever
+	}
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		now := readTCPCounters()
+		if now.synRetransmits > before.synRetransmits && now.retransmits > before.retransmits && now.listenOverflows > before.listenOverflows {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("counted %+v before and %+v after connections were turned away", before, now)
+		}
+	}
+}
+
+func TestCounters(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "snmp")
+	text := "Ip: Forwarding\nIp: 2\nTcp: RtoMin RetransSegs Odd\nTcp: 200 17 x\nUdp: RetransSegs\nUdp: 9\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// In the order asked for; 0 for a field that is not there or no number.
+	got := kernelCounts(file, "Tcp:", "RetransSegs", "Missing", "RtoMin", "Odd")
+	if got[0] != 17 || got[1] != 0 || got[2] != 200 || got[3] != 0 {
+		t.Errorf("counts %v", got)
+	}
+	if got := kernelCounts(file+".not", "Tcp:", "RetransSegs"); got[0] != 0 {
+		t.Errorf("counters of no file: %v", got)
+	}
+}
+
+// The thread that works is the busiest.
+func TestBusiestThread(t *testing.T) {
+	var w systemWatch
+	w.busiestThread(time.Second)
+	start := time.Now()
+	used := func() time.Duration {
+		var usage unix.Rusage
+		if err := unix.Getrusage(unix.RUSAGE_SELF, &usage); err != nil {
+			t.Fatal(err)
+		}
+		return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	}
+	for before := used(); used() < before+50*time.Millisecond; {
+		continue // works
+	}
+	if got := w.busiestThread(time.Since(start)); got <= 0 || got > 1.5 {
+		t.Errorf("the busiest thread used %g cores", got)
+	}
+}
