@@ -75,7 +75,12 @@ func InjectOne(ctx context.Context, receipts *Receipts, fault Fault, receipt Rec
 	if err := fault.Inject(ctx, receipt); err != nil {
 		return err
 	}
-	return receipts.Injected(receipt.ID)
+	Pass(Injecting)
+	if err := receipts.Injected(receipt.ID); err != nil {
+		return err
+	}
+	Pass(Injected)
+	return nil
 }
 
 // Undo mends every pending fault of a run directory: all at once, each within
@@ -155,12 +160,15 @@ func undoOne(ctx context.Context, receipts *Receipts, fault Fault, receipt Recei
 	case err != nil:
 		return OutcomeFailed, err.Error()
 	}
+	Pass(Undoing)
 	note(receipts.Undone(receipt.ID))
+	Pass(Undone)
 
 	seen, err := Await(ctx, fault, receipt, Gone)
 	switch {
 	case seen == Gone:
 		note(receipts.Gone(receipt.ID))
+		Pass(Verified)
 		return OutcomeGone, ""
 	case seen == Conflict:
 		if err == nil {

@@ -5,6 +5,7 @@ package clock
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -346,4 +347,30 @@ func FuzzProc(f *testing.F) {
 			t.Errorf("%q is %s", text, at)
 		}
 	})
+}
+
+// A writer that was killed before it had renamed its file leaves nothing once
+// the fault is undone, and other owners' files are not ours.
+func TestClearAway(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "clock")
+	for _, name := range []string{"clock", ".clock.late-1.77", ".clock.late-2.77"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(noOffset), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := clearAway(path, "late-1"); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, entry := range entries {
+		names = append(names, entry.Name())
+	}
+	if got := strings.Join(names, " "); got != ".clock.late-2.77 clock" {
+		t.Errorf("left: %s", got)
+	}
 }

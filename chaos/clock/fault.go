@@ -122,7 +122,7 @@ func (f *fault) Inject(ctx context.Context, receipt chaos.Receipt) error {
 	case d.set():
 		return nil
 	case d.Before:
-		return writeFile(d.File, d.set(), d.Mode)
+		return writeFile(d.File, d.set(), d.Mode, d.Owner)
 	default:
 		return d.conflict(now)
 	}
@@ -139,6 +139,9 @@ func (f *fault) Undo(_ context.Context, receipt chaos.Receipt) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return &chaos.ConflictError{Target: "timestamp file " + d.File, Want: brief(d.set()), Found: "that it was removed"}
 	}
+	if err == nil && d.Owner != "" {
+		err = clearAway(d.File, d.Owner)
+	}
 	if err != nil {
 		return fmt.Errorf("undo %s: %w", receipt.Fault, err)
 	}
@@ -146,7 +149,7 @@ func (f *fault) Undo(_ context.Context, receipt chaos.Receipt) error {
 	case d.Before:
 		return nil
 	case d.set():
-		return writeFile(d.File, d.Before, d.Mode)
+		return writeFile(d.File, d.Before, d.Mode, d.Owner)
 	default:
 		return d.conflict(now)
 	}

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/brunt-dev/brunt/chaos"
 )
 
 // maxFile bounds a timestamp file; it holds one line and remarks.
@@ -103,24 +105,67 @@ func readFile(path string) (file, error) {
 	return file{text: string(text), mode: info.Mode().Perm(), modified: info.ModTime()}, nil
 }
 
+// writeTries is how often writing is begun anew when somebody who undoes the
+// same fault has swept the new file away.
+const writeTries = 3
+
 // writeFile puts a text into a timestamp file, whole or not at all: whoever
-// reads it at that moment must not see half an offset.
-func writeFile(path, text string, mode fs.FileMode) error {
+// reads it at that moment must not see half an offset. For a moment there is a
+// second file beside it, which a writer that is killed leaves to clearAway.
+func writeFile(path, text string, mode fs.FileMode, owner string) error {
 	path, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return fmt.Errorf("write timestamp file: %w", err)
+	for try := 1; err == nil; try++ {
+		err = replace(path, text, mode, owner)
+		if err == nil {
+			return nil
+		}
+		if errors.Is(err, fs.ErrNotExist) && try < writeTries {
+			err = nil
+		}
 	}
-	temporary, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	return fmt.Errorf("write timestamp file: %w", err)
+}
+
+// replace renames a new file over the one at path.
+func replace(path, text string, mode fs.FileMode, owner string) error {
+	temporary, err := os.CreateTemp(filepath.Dir(path), besides(path, owner)+"*")
 	if err != nil {
-		return fmt.Errorf("write timestamp file: %w", err)
+		return err
 	}
 	_, err = temporary.WriteString(text)
+	chaos.Pass(chaos.Injecting)
 	err = errors.Join(err, temporary.Chmod(mode), sameOwner(temporary, path), temporary.Close())
 	if err == nil {
 		err = os.Rename(temporary.Name(), path)
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("write timestamp file: %w", err), os.Remove(temporary.Name()))
+		return errors.Join(err, os.Remove(temporary.Name()))
 	}
 	return nil
+}
+
+// besides is how the names begin of the files that writers of one owner make
+// beside a timestamp file.
+func besides(path, owner string) string { return "." + filepath.Base(path) + "." + owner + "." }
+
+// clearAway removes what killed writers of an owner left beside a timestamp file.
+func clearAway(path, owner string) error {
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return fmt.Errorf("sweep: %w", err)
+	}
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return fmt.Errorf("sweep: %w", err)
+	}
+	var errs []error
+	for _, entry := range entries {
+		if !strings.HasPrefix(entry.Name(), besides(path, owner)) {
+			continue
+		}
+		if err := os.Remove(filepath.Join(filepath.Dir(path), entry.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, fmt.Errorf("sweep: %w", err))
+		}
+	}
+	return errors.Join(errs...)
 }

@@ -139,6 +139,7 @@ func (f *fault) Inject(ctx context.Context, receipt chaos.Receipt) error {
 		if err := a.inject(ctx, e, i); err != nil {
 			return fmt.Errorf("%s %s: %w", d.Action, i, err)
 		}
+		chaos.Pass(chaos.Injecting)
 	}
 	return nil
 }
@@ -163,6 +164,7 @@ func (f *fault) Undo(ctx context.Context, receipt chaos.Receipt) error {
 		if err != nil && !errors.Is(err, errAbsent) {
 			errs = append(errs, fmt.Errorf("undo %s of %s: %w", d.Action, i, err))
 		}
+		chaos.Pass(chaos.Undoing)
 	}
 	return errors.Join(errs...)
 }

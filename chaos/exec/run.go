@@ -67,7 +67,10 @@ func (d data) run(ctx context.Context, c command, step string, receipt chaos.Rec
 	cmd.SysProcAttr = ownSession()
 	cmd.Cancel = func() error { return killGroup(cmd.Process) }
 	cmd.WaitDelay = drain
-	err = cmd.Run()
+	if err = cmd.Start(); err == nil {
+		pass(step)
+		err = cmd.Wait()
+	}
 	r := result{output: output.text(hide)}
 	var exit *osexec.ExitError
 	switch {
@@ -82,6 +85,16 @@ func (d data) run(ctx context.Context, c command, step string, receipt chaos.Rec
 		return result{}, fmt.Errorf("%s: %s%s", brief(c.Args), exit.ProcessState, r.said())
 	}
 	return result{}, err
+}
+
+// pass marks that a command runs.
+func pass(step string) {
+	switch step {
+	case stepInject:
+		chaos.Pass(chaos.Injecting)
+	case stepUndo:
+		chaos.Pass(chaos.Undoing)
+	}
 }
 
 // passed are the variables that every command gets, beside PATH.

@@ -33,7 +33,7 @@ type ServeOptions struct {
 	// Listen makes a middlebox that listens; it is served after that.
 	Listen func(ctx context.Context, name string, e Endpoint) (Box, error)
 	// Lifeline is brunt's end of the process, its standard input: first one
-	// line of orders, then "until TIME" and "stop" lines. Its end without
+	// line of orders, then "pass DURATION" and "stop" lines. Its end without
 	// "stop" says that brunt is gone. Serve closes it.
 	Lifeline io.ReadCloser
 	// Ready is told, in one line, that all listen, or why not: the
@@ -45,7 +45,6 @@ type ServeOptions struct {
 type orders struct {
 	Dir   string              `json:"dir"` // for control files
 	Boxes map[string]Endpoint `json:"boxes"`
-	Until time.Time           `json:"until"` // when the run will have ended; zero: not known yet
 }
 
 // ready is the line that says that all listen, or why not.
@@ -95,7 +94,7 @@ func serve(ctx context.Context, o ServeOptions) error {
 		p.close()
 		return fmt.Errorf("say that they listen: %w", told)
 	}
-	return p.run(ctx, follow(lines), want.Until)
+	return p.run(ctx, follow(lines))
 }
 
 // readLine reads one line of at most maxOrders bytes, without its end.
@@ -138,10 +137,11 @@ func follow(lines *bufio.Reader) <-chan word {
 				words <- word{stop: true}
 				return
 			}
-			if until, ok := strings.CutPrefix(text, "until "); ok {
-				if t, err := time.Parse(time.RFC3339Nano, until); err == nil {
+			if left, ok := strings.CutPrefix(text, "pass "); ok {
+				if d, err := time.ParseDuration(left); err == nil {
 					select {
-					case words <- word{until: t}:
+					// By a clock that nobody can set.
+					case words <- word{until: time.Now().Add(d)}:
 					default: // sixteen unread: brunt does not say it that often
 					}
 				}
@@ -198,7 +198,7 @@ func open(ctx context.Context, o ServeOptions, want orders) (p *process, err err
 }
 
 // run serves until it is told to end, and returns when everything has.
-func (p *process) run(ctx context.Context, words <-chan word, until time.Time) error {
+func (p *process) run(ctx context.Context, words <-chan word) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -210,6 +210,7 @@ func (p *process) run(ctx context.Context, words <-chan word, until time.Time) e
 		wg.Go(func() { box.Serve(ctx) })
 	}
 
+	var until time.Time // when the run will have ended; zero: not known yet
 	var deadline <-chan time.Time
 	for {
 		select {

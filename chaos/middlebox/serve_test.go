@@ -48,8 +48,8 @@ type answerTo struct{ err error }
 func (a answerTo) Write(p []byte) (int, error) { return len(p), a.err }
 
 func FuzzLifeline(f *testing.F) {
-	f.Add("until 2026-11-22T07:00:00Z\nstop\n")
-	f.Add("until yesterday\n\x00\n")
+	f.Add("pass 1h\nstop\n")
+	f.Add("pass away\n\x00\n")
 	f.Add("stop")
 	f.Fuzz(func(t *testing.T, text string) {
 		last := word{}
@@ -92,9 +92,9 @@ func TestReadControl(t *testing.T) {
 // ended; the word for that may come late or never, but not after brunt's end.
 func TestServeUntil(t *testing.T) {
 	for name, words := range map[string]string{
-		"brunt is gone after the end": "until 2001-01-01T00:00:00Z\n",
-		"a later word counts":         "until 2999-01-01T00:00:00Z\nuntil 2001-01-01T00:00:00Z\n",
-		"nonsense is passed over":     "until 2001-01-01T00:00:00Z\nuntil then\nhello\n",
+		"brunt is gone after the end": "pass -1s\n",
+		"a later word counts":         "pass 1h\npass -1s\n",
+		"nonsense is passed over":     "pass -1s\npass on\nhello\n",
 		"brunt says stop":             "stop\n",
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -175,16 +175,16 @@ func (p *Process) Pid() int { return p.cmd.Process.Pid }
 // Done is closed when the process has ended, whoever ended it.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// PassUntil tells the process how long to pass traffic through should brunt
-// die: until the run's planned end and a little more. Untold, it is ten
-// minutes from brunt's death.
-func (p *Process) PassUntil(end time.Time) error {
+// PassFor tells the process how long, from now on, it is to be there: for what
+// is left of the run and a little more. That is how long it passes traffic
+// through should brunt die. Untold, it is ten minutes from brunt's death.
+func (p *Process) PassFor(d time.Duration) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stopping {
 		return nil
 	}
-	if err := p.say("until " + end.UTC().Format(time.RFC3339Nano)); err != nil {
+	if err := p.say("pass " + d.String()); err != nil {
 		return fmt.Errorf("tell %s the run's end: %w", p.family.Many, err)
 	}
 	return nil

@@ -19,7 +19,7 @@ func TestSayLongAfter(t *testing.T) {
 	defer ours.Close()
 	p := &Process{lifeline: ours}
 	lines := bufio.NewReader(theirs)
-	for _, word := range []string{"{}", "until 2026-11-22T07:00:00Z", "stop"} {
+	for _, word := range []string{"{}", "pass 1h", "stop"} {
 		if err := p.say(word); err != nil {
 			t.Fatalf("say %q: %v", word, err)
 		}

@@ -288,6 +288,7 @@ func inject(ctx context.Context, d data) error {
 			return err
 		}
 	}
+	chaos.Pass(chaos.Injecting)
 	return p.do(ctx, func() error { return arm(ctx, d) })
 }
 
@@ -352,7 +353,9 @@ func undo(ctx context.Context, d data) error {
 		return err
 	}
 	defer p.close()
-	errs := []error{p.disarm(ctx, d), p.stopDelayer(ctx, d)}
+	errs := []error{p.disarm(ctx, d)}
+	chaos.Pass(chaos.Undoing)
+	errs = append(errs, p.stopDelayer(ctx, d))
 	for _, l := range d.Links {
 		errs = append(errs, p.unshape(ctx, d, l))
 	}

@@ -252,6 +252,7 @@ func (f *fault) Inject(ctx context.Context, receipt chaos.Receipt) error {
 		if err := id.signal(signal); err != nil {
 			return fmt.Errorf("%s %s: %w", d.Action, id, err)
 		}
+		chaos.Pass(chaos.Injecting)
 	}
 	return nil
 }
@@ -268,6 +269,7 @@ func (f *fault) Undo(_ context.Context, receipt chaos.Receipt) error {
 		if err := id.signal(continueSignal); err != nil && !errors.Is(err, errGone) {
 			errs = append(errs, fmt.Errorf("resume %s: %w", id, err))
 		}
+		chaos.Pass(chaos.Undoing)
 	}
 	return errors.Join(errs...)
 }

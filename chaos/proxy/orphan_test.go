@@ -48,7 +48,7 @@ func brunt(upstream string) error {
 	if err != nil {
 		return err
 	}
-	if err := p.PassUntil(time.Now().Add(time.Hour)); err != nil {
+	if err := p.PassFor(time.Hour); err != nil {
 		return err
 	}
 	fault, err := proxy.New(proxy.Config{On: "payments", Blackhole: true}, chaos.Env{Fault: "dark", Proxies: files})

@@ -138,6 +138,7 @@ func (f *fault) Undo(ctx context.Context, receipt chaos.Receipt) error {
 		case <-ctx.Done():
 		}
 	}
+	chaos.Pass(chaos.Undoing)
 	for _, file := range o.files(receipt.ID) {
 		if err := remove(file); err != nil {
 			return fmt.Errorf("undo %s: %w", receipt.Fault, err)

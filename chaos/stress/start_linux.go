@@ -62,6 +62,7 @@ func start(ctx context.Context, receipt chaos.Receipt) (ended chan struct{}, err
 		_ = cmd.Wait() // how it ended is for Verify to see
 		_ = lifeline.Close()
 	}()
+	chaos.Pass(chaos.Injecting)
 	if err := await(ctx, answer); err != nil {
 		_ = cmd.Process.Kill()
 		<-ended

@@ -88,13 +88,12 @@ const passMargin = 15 * time.Second
 
 // willLast says how long the run is planned to take.
 func (a *surrounding) willLast(d time.Duration) error {
-	end := time.Now().Add(d + passMargin)
 	var errs []error
 	if a.proxies != nil {
-		errs = append(errs, a.proxies.PassUntil(end))
+		errs = append(errs, a.proxies.PassFor(d+passMargin))
 	}
 	if a.resolvers != nil {
-		errs = append(errs, a.resolvers.PassUntil(end))
+		errs = append(errs, a.resolvers.PassFor(d+passMargin))
 	}
 	return errors.Join(errs...)
 }

@@ -76,11 +76,13 @@ func (f *faultRun) announce(ctx context.Context, receipt chaos.Receipt) error {
 	if err := f.receipts.Made(receipt); err != nil {
 		return err
 	}
+	chaos.Pass(chaos.Written)
 	ctx, cancel := context.WithTimeout(ctx, guardBound)
 	defer cancel()
 	if err := f.lease.Guard(ctx, receipt); err != nil {
 		return err
 	}
+	chaos.Pass(chaos.Guarded)
 	return f.lease.Held() // guarding may have taken as long as the lease lasts
 }
 
@@ -127,6 +129,7 @@ func (f *faultRun) hold(ctx context.Context, receipt chaos.Receipt, halt <-chan 
 	switch {
 	case state == chaos.Active:
 		f.say(journal.FaultEffective, "", receipt.Targets)
+		chaos.Pass(chaos.Effective)
 	case err != nil:
 		f.say(journal.FaultIneffective, err.Error(), receipt.Targets)
 	default:
