@@ -24,6 +24,13 @@ type Generator interface {
 	Open(ctx context.Context, id int) (Session, error)
 }
 
+// A Handshaker is a Generator whose sessions do TLS handshakes, and which
+// counts them: full ones, and those that resumed an earlier TLS session of the
+// same client. The counts only grow. It is called from any goroutine.
+type Handshaker interface {
+	Handshakes() (full, resumed int64)
+}
+
 // A Session is one simulated client with its own connection and variables.
 // It is not safe for concurrent use: the engine calls Do from one goroutine
 // at a time and Close once after the last Do.

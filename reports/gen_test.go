@@ -191,6 +191,9 @@ func (p play) perform(t testing.TB, to sink) {
 				p.arrive(rng, rc.rec, c, l, due, x, replicas)
 			}
 			c.Planned = rateAt(l.Name, x+1)
+			if l.Name == "checkout" {
+				c.FullHandshakes, c.ResumedHandshakes = 1, int64(n/10)
+			}
 			c.Sessions, c.InFlight = int64(n/10+1), int64(n/20)
 			b.Intervals = append(b.Intervals, rc.rec.Flush()...)
 			counts := *c

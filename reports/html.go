@@ -70,6 +70,7 @@ type page struct {
 	Failures   []failureRow
 	Samples    []sampleRow
 	Health     []healthRow
+	Handshakes []string
 	Env        []pair
 	AllWarned  []string
 }
@@ -173,6 +174,11 @@ func newPage(r *Report) (*page, error) {
 		p.addLoad(d, name)
 	}
 	p.Health = r.Trust.rows()
+	for _, name := range r.loads {
+		if h := r.Loads[name].Handshakes; h != nil {
+			p.Handshakes = append(p.Handshakes, sentence(name+": "+h.String()))
+		}
+	}
 	for _, k := range sortedKeys(r.Environment) {
 		p.Env = append(p.Env, pair{k, r.Environment[k]})
 	}

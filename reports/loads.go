@@ -56,6 +56,9 @@ func (r *Report) readLoad(j *journal.Journal, p journal.LoadPlan, spans []span) 
 		Samples: []ErrorSample{},
 		steps:   p.Steps,
 	}
+	if c.FullHandshakes+c.ResumedHandshakes > 0 {
+		l.Handshakes = &Handshakes{Full: c.FullHandshakes, Resumed: c.ResumedHandshakes}
+	}
 	response := figures(j, p.Name, "", spans, &l.Figures)
 	l.Spectrum = spectrum(response, gather(j, p.Name, "", journal.Service, journal.All, spans))
 	if seconds := r.Run.Judged.Seconds(); seconds > 0 {

@@ -19,6 +19,7 @@
 package reports
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/brunt-dev/brunt/reports/objective"
@@ -117,6 +118,8 @@ type Load struct {
 	BytesIn   int64   `json:"received_bytes"`
 	Rate      float64 `json:"rate_per_second"` // operations ended a second, over the judged time
 
+	Handshakes *Handshakes `json:"tls_handshakes,omitempty"` // absent where there were none
+
 	Figures
 	Status map[string]int64         `json:"status"` // operations by the protocol's status
 	Steps  map[string]*Figures      `json:"steps"`
@@ -126,6 +129,17 @@ type Load struct {
 	Samples  []ErrorSample `json:"error_samples"`
 
 	steps []string // in the plan's order
+}
+
+// Handshakes are the TLS handshakes of a load that succeeded.
+type Handshakes struct {
+	Full    int64 `json:"full"`
+	Resumed int64 `json:"resumed"` // continued an earlier TLS session of the same client
+}
+
+// String says them in a few words.
+func (h Handshakes) String() string {
+	return fmt.Sprintf("%s: %s full, %s resumed", plural(h.Full+h.Resumed, "TLS handshake"), count(h.Full), count(h.Resumed))
 }
 
 // Figures are counts and latencies of the operations of a load or step.

@@ -211,13 +211,18 @@ func (t *text) loads() {
 		return
 	}
 	t.section("Load")
+	var notes []string
 	tb := &table{right: []bool{false, true, true, true, true, true, true, true}}
 	tb.add("", "offered", "sent", "completed", "dropped", "operations", "rate", "errors")
 	for _, name := range t.r.loads {
 		l := t.r.Loads[name]
 		tb.add(name, count(l.Offered), count(l.Sent), count(l.Completed), count(l.Dropped), count(l.Operations), rate(l.Rate), errorRatio(l.ErrorRatio))
+		if l.Handshakes != nil {
+			notes = append(notes, fmt.Sprintf("  %s: %s", name, l.Handshakes))
+		}
 	}
 	t.table(tb)
+	t.lines = append(t.lines, notes...)
 }
 
 func errorRatio(r *float64) string {

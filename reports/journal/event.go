@@ -101,6 +101,11 @@ type LoadCounts struct {
 	BytesOut int64 `json:"bytes_out"`
 	BytesIn  int64 `json:"bytes_in"`
 
+	// TLS handshakes that succeeded: full ones, and those that resumed an
+	// earlier TLS session.
+	FullHandshakes    int64 `json:"full_handshakes,omitempty"`
+	ResumedHandshakes int64 `json:"resumed_handshakes,omitempty"`
+
 	InFlight int64   `json:"in_flight"` // at the end of the second: sent, not ended
 	Waiting  int64   `json:"waiting"`   // at the end of the second: due, not sent
 	Sessions int64   `json:"sessions"`  // at the end of the second: open sessions

@@ -228,6 +228,8 @@ func (c *LoadCounts) add(s *LoadCounts) {
 	}
 	c.BytesOut += s.BytesOut
 	c.BytesIn += s.BytesIn
+	c.FullHandshakes += s.FullHandshakes
+	c.ResumedHandshakes += s.ResumedHandshakes
 	c.InFlight, c.Waiting, c.Sessions, c.Planned = s.InFlight, s.Waiting, s.Sessions, s.Planned
 }
 

@@ -63,7 +63,18 @@ func (h Health) Worse(other Health) Health {
 	if float64(other.Files)*float64(max(h.FileLimit, 1)) > float64(h.Files)*float64(max(other.FileLimit, 1)) {
 		h.Files, h.FileLimit = other.Files, other.FileLimit
 	}
-	h.MachineCPU = max(h.MachineCPU, other.MachineCPU)
+	if other.MachineCPU*float64(max(h.MachineCores, 1)) > h.MachineCPU*float64(max(other.MachineCores, 1)) {
+		h.MachineCPU, h.MachineCores = other.MachineCPU, other.MachineCores
+	}
+	if other.Ports*max(h.PortLimit, 1) > h.Ports*max(other.PortLimit, 1) || h.PortLimit == 0 {
+		h.Ports, h.PortsTo, h.PortLimit = other.Ports, other.PortsTo, other.PortLimit
+	}
+	// Workers on one machine see the same of its network.
+	h.Retransmits = max(h.Retransmits, other.Retransmits)
+	h.SynRetransmits = max(h.SynRetransmits, other.SynRetransmits)
+	h.ListenOverflows = max(h.ListenOverflows, other.ListenOverflows)
+	h.ThreadCPU = max(h.ThreadCPU, other.ThreadCPU)
+	h.GCCPU = max(h.GCCPU, other.GCCPU)
 	h.Steal = max(h.Steal, other.Steal)
 	h.GCPause = max(h.GCPause, other.GCPause)
 	h.SchedLatency = max(h.SchedLatency, other.SchedLatency)

@@ -112,10 +112,13 @@ func TestCountsOfWorkersAddUp(t *testing.T) {
 }
 
 func TestTheWorstWorkerCounts(t *testing.T) {
-	busy := Health{CPU: 1.9, Cores: 2, DispatchLag: time.Millisecond, Files: 10, FileLimit: 1024}
-	late := Health{CPU: 4, Cores: 32, DispatchLag: time.Second, Files: 60, FileLimit: 64, GCPause: 3}
+	busy := Health{CPU: 1.9, Cores: 2, DispatchLag: time.Millisecond, Files: 10, FileLimit: 1024,
+		MachineCPU: 3.9, MachineCores: 4, Ports: 900, PortLimit: 1000, PortsTo: "a", Retransmits: 5, ThreadCPU: 0.9}
+	late := Health{CPU: 4, Cores: 32, DispatchLag: time.Second, Files: 60, FileLimit: 64, GCPause: 3,
+		MachineCPU: 6, MachineCores: 32, Ports: 1000, PortLimit: 28000, PortsTo: "b", Retransmits: 2, SynRetransmits: 1, ListenOverflows: 4, GCCPU: 0.2}
 	for _, got := range []Health{busy.Worse(late), late.Worse(busy)} {
-		want := Health{CPU: 1.9, Cores: 2, DispatchLag: time.Second, Files: 60, FileLimit: 64, GCPause: 3}
+		want := Health{CPU: 1.9, Cores: 2, DispatchLag: time.Second, Files: 60, FileLimit: 64, GCPause: 3,
+			MachineCPU: 3.9, MachineCores: 4, Ports: 900, PortLimit: 1000, PortsTo: "a", Retransmits: 5, SynRetransmits: 1, ListenOverflows: 4, ThreadCPU: 0.9, GCCPU: 0.2}
 		if got != want {
 			t.Errorf("%+v, want %+v", got, want)
 		}

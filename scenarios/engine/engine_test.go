@@ -262,6 +262,28 @@ func TestPastTheCeiling(t *testing.T) {
 	})
 }
 
+// What a generator counts of its TLS handshakes since the run's start is in
+// the journal, each once.
+func TestHandshakesAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		plan := onePhase(t, 10, 5*time.Second, always(time.Millisecond))
+		plan.Loads[0].Generator = handshakes{plan.Loads[0].Generator.(*target)}
+		_, j := play(t, plan, nil)
+		// Seven at once, and one resumed for each second that passed.
+		if c := counts(j); c.FullHandshakes != 7 || c.ResumedHandshakes != 5 {
+			t.Errorf("%d full and %d resumed", c.FullHandshakes, c.ResumedHandshakes)
+		}
+	})
+}
+
+// handshakes counts seconds as resumed handshakes, and says it has done seven
+// others.
+type handshakes struct{ *target }
+
+func (h handshakes) Handshakes() (full, resumed int64) {
+	return 7, int64(time.Since(h.start) / time.Second)
+}
+
 func TestClosedModel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		plan := onePhase(t, 1, 10*time.Second, always(100*time.Millisecond))

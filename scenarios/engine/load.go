@@ -32,6 +32,8 @@ type load struct {
 	counters                                    [shards]counters
 
 	lag lagMeter
+
+	fullBefore, resumedBefore int64 // handshakes told already; the ticker's
 }
 
 // counters are what the sessions of one shard counted since the last second.
@@ -192,6 +194,11 @@ func (l *load) second(at time.Duration, waiting int) *journal.LoadCounts {
 		clear(c.failed)
 		clear(c.status)
 		c.mu.Unlock()
+	}
+	if h, ok := l.plan.Generator.(generators.Handshaker); ok {
+		full, resumed := h.Handshakes()
+		counts.FullHandshakes, counts.ResumedHandshakes = full-l.fullBefore, resumed-l.resumedBefore
+		l.fullBefore, l.resumedBefore = full, resumed
 	}
 	return counts
 }
