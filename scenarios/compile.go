@@ -196,7 +196,8 @@ func (l *loader) info(plan *Plan) journal.Plan {
 	}
 	for _, spec := range l.probes {
 		info.Probes = append(info.Probes, journal.ProbePlan{
-			Name: spec.name, Kind: spec.kind.Name, Unit: spec.kind.Unit(spec.config), What: hide(spec.kind.What(spec.config))})
+			Name: spec.name, Kind: spec.kind.Name, Unit: spec.kind.Unit(spec.config), What: hide(spec.kind.What(spec.config)),
+			Series: spec.kind.Series, Scaling: spec.scaling()})
 	}
 	for _, e := range l.expect {
 		info.Objectives = append(info.Objectives, journal.ObjectivePlan{Source: e.objective.Source(), Phase: phaseName(e.phase), Line: e.node.Line(), Abort: e.abort})

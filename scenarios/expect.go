@@ -27,6 +27,10 @@ func (l *loader) readExpectations() {
 			continue
 		}
 		if o, ok := l.statement(t.Node, nil, nil); ok {
+			if o.Scaling() {
+				l.d.Report(t.Node, codeObjective, "how an autoscaler reacted is known at the end, so it is no reason to stop", "write a condition on its readings, such as api.ready.max > 20 for 10s")
+				continue
+			}
 			l.aborts = append(l.aborts, expectation{objective: o, node: t.Node, abort: true})
 		}
 	}
@@ -67,6 +71,10 @@ func (l *loader) readLongExpectation(n decode.Node, p *phaseSpec) {
 		}
 	}
 	for _, e := range n.Entries() {
+		if e.Key == autoscalerKey {
+			l.readAutoscaler(n, p)
+			return
+		}
 		if slices.Contains(probes, e.Key) {
 			l.readProbeExpectation(n, e, p)
 			return
@@ -74,7 +82,7 @@ func (l *loader) readLongExpectation(n decode.Node, p *phaseSpec) {
 	}
 	for _, e := range n.Entries() {
 		if !slices.Contains(own, e.Key) {
-			l.d.UnknownKey(n, e, slices.Concat(own, probes, l.plannedNames("expectation")))
+			l.d.UnknownKey(n, e, slices.Concat(own, probes, []string{autoscalerKey}, l.plannedNames("expectation")))
 			return
 		}
 	}
@@ -107,6 +115,10 @@ func (l *loader) addExpectation(n decode.Node, p *phaseSpec, clauses []clause, a
 	}
 	if o.For() > 0 {
 		l.d.Report(n, codeObjective, "for is a clause of abort conditions; an expectation holds over its whole window", "write within "+decode.FormatDuration(o.For())+" for every window of that length")
+		return
+	}
+	if abort && o.Scaling() {
+		l.d.Report(n, codeObjective, "how an autoscaler reacted is known at the end, so abort does not go with it", "remove abort")
 		return
 	}
 	e := expectation{objective: o, node: n, phase: p, abort: abort}
@@ -235,7 +247,7 @@ func (l *loader) names4Check() journal.Plan {
 		p.Loads = append(p.Loads, journal.LoadPlan{Name: spec.name, Steps: spec.steps})
 	}
 	for _, spec := range l.probes {
-		p.Probes = append(p.Probes, journal.ProbePlan{Name: spec.name, Unit: spec.kind.Unit(spec.config)})
+		p.Probes = append(p.Probes, journal.ProbePlan{Name: spec.name, Unit: spec.kind.Unit(spec.config), Series: spec.kind.Series})
 	}
 	for _, ph := range l.phases {
 		p.Phases = append(p.Phases, ph.plan)

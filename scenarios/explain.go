@@ -27,6 +27,7 @@ func topics(kinds Kinds) []topic {
 		{"section", "trace", "Arrivals from a file.", traceOptions{}},
 		{"section", "fault", "What every fault has beside its kind.", faultOptions{}},
 		{"section", "expect", "An expectation in its long form.", expectOptions{}},
+		{"section", "autoscaler", "How an autoscaler must react: an expectation, of which each limit is judged by itself.", autoscalerOptions{}},
 	}
 	for _, k := range kinds.Generators {
 		out = append(out, topic{"generator", k.Name, k.Doc, k.Config()})

@@ -3,6 +3,7 @@ package scenarios
 import (
 	"github.com/brunt-dev/brunt/chaos"
 	"github.com/brunt-dev/brunt/generators"
+	"github.com/brunt-dev/brunt/reports/journal"
 	"github.com/brunt-dev/brunt/scenarios/probes"
 )
 
@@ -54,6 +55,12 @@ type ProbeKind struct {
 	Unit func(config any) string
 	// What says in a few words what is watched: "GET /health".
 	What func(config any) string
+
+	// Series are the names of what it reads beside its number, all without a
+	// unit. Scaling is for kinds that watch replicas, and says what the
+	// scenario tells of them; nil for all others.
+	Series  []string
+	Scaling func(config any) journal.ScalingPlan
 }
 
 // A StackKind is a stack of real processes that brunt can start by itself.
@@ -118,6 +125,14 @@ func ProbeOf[C any](name, doc string, new func(C, probes.Env) (probes.Probe, err
 		Unit: func(config any) string { return unit(*config.(*C)) },
 		What: func(config any) string { return what(*config.(*C)) },
 	}
+}
+
+// ScalingProbeOf is ProbeOf for a kind that watches replicas.
+func ScalingProbeOf[C any](name, doc string, new func(C, probes.Env) (probes.Probe, error), what func(C) string, series []string, scaling func(C) journal.ScalingPlan) ProbeKind {
+	k := ProbeOf(name, doc, new, func(C) string { return "" }, what)
+	k.Series = series
+	k.Scaling = func(config any) journal.ScalingPlan { return scaling(*config.(*C)) }
+	return k
 }
 
 func fresh[C any]() any { return new(C) }

@@ -111,7 +111,7 @@ func kindSchema(own map[string]any, kinds map[string]any, planned map[string]str
 }
 
 func expectationSchema(kinds Kinds) map[string]any {
-	forms := []any{map[string]any{"type": "string"}, decode.Schema(expectOptions{})}
+	forms := []any{map[string]any{"type": "string"}, decode.Schema(expectOptions{}), decode.Schema(autoscalerOptions{})}
 	if slices.ContainsFunc(kinds.Probes, func(k ProbeKind) bool { return k.Name == healthProbe }) {
 		forms = append(forms, map[string]any{"type": "object", "required": []any{healthProbe}})
 	}

@@ -73,6 +73,16 @@ type probeSpec struct {
 	config any
 }
 
+// scaling is what the scenario tells of replicas that the probe watches; nil for
+// a probe that watches something else.
+func (s *probeSpec) scaling() *journal.ScalingPlan {
+	if s.kind.Scaling == nil {
+		return nil
+	}
+	plan := s.kind.Scaling(s.config)
+	return &plan
+}
+
 // A faultSpec is one entry of a phase's faults.
 type faultSpec struct {
 	name    string

@@ -71,6 +71,10 @@ func newJudge(plan journal.Plan) *judge {
 		if phase, ok := j.journal.Phase(o.Phase()); ok {
 			c.from, c.to = phase.Start, phase.End
 		}
+		if o.Scaling() {
+			// It takes the whole run to learn what a replica bears.
+			c.from, c.to = 0, plan.Duration
+		}
 		load, _, measure := o.Metric()
 		for _, l := range plan.Loads {
 			if l.Name == load {

@@ -84,6 +84,6 @@ func plannedKinds() []scenarios.PlannedKind {
 	add("fault", "pod_kill", "container_kill", "pod_failure",
 		"net_delay", "net_loss", "net_partition", "cordon", "drain", "taint", "scale", "rollout_restart", "zone_outage", "mesh", "istio", "linkerd", "config", "metrics_outage")
 	add("probe", "hpa", "deployment", "pods", "nodes", "keda", "prometheus", "postgres_lag", "sql", "exec")
-	add("expectation", "autoscaler", "recovery")
+	add("expectation", "recovery")
 	return planned
 }

@@ -77,6 +77,7 @@ type ProbePlan struct {
 	Unit string `json:"unit,omitempty"` // of its readings: "", "ns", "bytes", "ratio"
 	What string `json:"what"`
 
+	Series  []string     `json:"series,omitempty"`  // what it reads beside its number, by name
 	Scaling *ScalingPlan `json:"scaling,omitempty"` // of a probe that watches replicas
 }
 

@@ -8,7 +8,7 @@ import (
 )
 
 func (o Objective) check(p journal.Plan) *SyntaxError {
-	var steps []string
+	var steps []string // of the load, or the series of the probe
 	for _, ref := range o.refs {
 		var known []string
 		switch ref.Role {
@@ -19,10 +19,17 @@ func (o Objective) check(p journal.Plan) *SyntaxError {
 			}
 		case Step:
 			known = steps
-		case Probe:
+		case Probe, LoadOrProbe:
 			known = probeNames(p)
-		case LoadOrProbe:
-			known = append(loadNames(p), probeNames(p)...)
+			if i := slices.Index(known, ref.Name); i >= 0 {
+				steps = p.Probes[i].Series
+			}
+			if i := slices.Index(loadNames(p), ref.Name); i >= 0 && ref.Role == LoadOrProbe {
+				steps = p.Loads[i].Steps
+			}
+			if ref.Role == LoadOrProbe {
+				known = append(loadNames(p), known...)
+			}
 		case Phase:
 			known = phaseNames(p)
 		case Fault:
@@ -36,7 +43,11 @@ func (o Objective) check(p journal.Plan) *SyntaxError {
 }
 
 func (o Objective) unknownName(ref Reference, known []string, p journal.Plan) *SyntaxError {
-	e := errorAt(ref.Offset, ref.Length, "there is no %s called %q", ref.Role, ref.Name)
+	role := ref.Role
+	if role == Step && o.s.subject.isProbe(p) {
+		role = "series"
+	}
+	e := errorAt(ref.Offset, ref.Length, "there is no %s called %q", role, ref.Name)
 	switch {
 	case ref.Role == Probe && slices.Contains(loadNames(p), ref.Name):
 		return errorAt(ref.Offset, ref.Length, "%q is a load, and this is about a probe", ref.Name).
@@ -63,19 +74,29 @@ func (o Objective) unknownName(ref Reference, known []string, p journal.Plan) *S
 func (o Objective) checkProbeUnit(p journal.Plan) *SyntaxError {
 	s := o.s.subject
 	i := slices.Index(probeNames(p), s.name)
-	if s.role == Load || s.stat == failuresStat || i < 0 || s.role == LoadOrProbe && slices.Contains(loadNames(p), s.name) {
+	if s.role == Load || s.stat == failuresStat || s.stat == scalingStat || i < 0 || s.role == LoadOrProbe && slices.Contains(loadNames(p), s.name) {
 		return nil
 	}
 	ref := o.refs[0]
 	want, known := probeUnit(p.Probes[i])
+	if s.step != "" {
+		want = plain // all series are plain numbers
+	}
 	if !known || o.s.high.unit == want {
 		return nil
 	}
-	e := errorAt(ref.Offset, ref.Length, "the probe %s reads %s, and %s is %s", s.name, want, o.s.high, o.s.high.unit)
+	e := errorAt(ref.Offset, ref.Length, "the probe %s reads %s, and %s is %s", joined(s.name, s.step), want, o.s.high, o.s.high.unit)
 	if o.s.high.unit == plain {
 		return e.hint("a unit is never optional: write something like %s", want.example())
 	}
 	return e.hint("write something like %s", want.example())
+}
+
+func joined(name, series string) string {
+	if series == "" {
+		return name
+	}
+	return name + "." + series
 }
 
 func loadNames(p journal.Plan) (names []string) {

@@ -20,6 +20,25 @@
 //	PROBE                                                        every reading
 //	PROBE.(min|mean|max|last)                                    in the probe's own unit
 //	PROBE.failures                                               how many looks failed
+//	PROBE.SERIES.(min|mean|max|last)                             of a series that the probe reads beside its number
+//	PROBE.scaling.METRIC                                         how an autoscaler reacted
+//
+// METRIC is one of
+//
+//	first_decision, first_scale, first_ready, first_served       from the start of a step of the load until more replicas were
+//	                                                             asked for, the first was there, ready, and answered a request
+//	capacity                                                     and until as many were ready as the step needs
+//	back_to.N                                                    from the next step down until no more than N were left
+//	replicas, flaps, overshoot                                   the most there were; reversals that no step explains; too many
+//	                                                             asked for, as a share of what the step needed
+//	under, over                                                  share of the time in which there were too few, too many
+//	accuracy_under, accuracy_over, instability                   as package scaling defines them
+//	short, wasted, cost                                          replica-seconds missing and too many; money
+//
+// Of several steps the worst decides. A time that did not come before the step
+// ended is at least that long, and fails; one whose doubt spans the limit is
+// unknown, and so is all that needs a demand that nobody knows. The clause in
+// PHASE means the steps that begin in it; no other clause goes with these.
 //
 // MEASURE is response (ended − due, the default), service (ended − started),
 // wait (started − due), dns, connect, tls or first_byte. Without .ok or

@@ -27,6 +27,10 @@ func (o Objective) Judge(j *journal.Journal) Finding {
 		f.Reason = "\"for\" belongs to abort conditions: an expectation has nothing that trails."
 		return f
 	}
+	if o.s.subject.stat == scalingStat {
+		o.s.judgeScaling(&f, j)
+		return f
+	}
 	h := reach(j)
 	sc := o.s.resolve(j, h)
 	if sc.reason != "" {
@@ -49,7 +53,7 @@ func (s statement) unitName() string {
 	case bytes:
 		return "bytes"
 	}
-	if s.counts() {
+	if s.counts() || s.subject.scaling == flaps {
 		return "count"
 	}
 	return ""

@@ -40,7 +40,7 @@ func (o Objective) Breached(j *journal.Journal, now time.Duration) (breached boo
 	if s.hold == 0 {
 		s.hold = max(defaultHold, s.within)
 	}
-	if o.check(j.Plan) != nil || s.within > s.hold {
+	if o.check(j.Plan) != nil || s.within > s.hold || s.subject.stat == scalingStat {
 		return false, ""
 	}
 	ends := []time.Duration{now}
@@ -218,7 +218,7 @@ func (e *endedTape) measure(time.Duration) measured {
 // when it has forgotten more, whole windows are not judged.
 func (o Objective) BreachedExpectation(j *journal.Journal, now time.Duration) (breached bool, why string) {
 	s := o.s
-	if s.hold != 0 || o.check(j.Plan) != nil {
+	if s.hold != 0 || o.check(j.Plan) != nil || s.subject.stat == scalingStat {
 		return false, ""
 	}
 	if s.within == 0 {
@@ -314,6 +314,9 @@ func (s statement) justOver(j *journal.Journal, sc scope, since time.Duration) [
 // for Breached and BreachedExpectation to see all they judge.
 func (o Objective) Lookback(p journal.Plan) time.Duration {
 	s := o.s
+	if s.subject.stat == scalingStat {
+		return 0 // it is judged at the end
+	}
 	margin := s.settling(p) + recent + time.Second
 	if s.hold != 0 || s.within != 0 {
 		return max(s.hold, s.within) + margin

@@ -74,6 +74,10 @@ func (o Objective) Percentile() (q float64, ok bool) {
 // Phase is the phase of the in clause, or "".
 func (o Objective) Phase() string { return o.s.phase }
 
+// Scaling reports whether the statement is about how an autoscaler reacted,
+// which is judged when the run is over and never before.
+func (o Objective) Scaling() bool { return o.s.subject.stat == scalingStat }
+
 // For is the trailing time of an abort condition, 0 when it has none. A
 // statement with one has no place among expectations.
 func (o Objective) For() time.Duration { return o.s.hold }

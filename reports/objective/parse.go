@@ -43,6 +43,9 @@ func parse(src string) (statement, []Reference, *SyntaxError) {
 	if err := p.clauses(&s); err != nil {
 		return s, nil, err
 	}
+	if err := p.checkScaling(&s); err != nil {
+		return s, nil, err
+	}
 	return s, p.refs, checkTypes(&s, parts, values)
 }
 

@@ -23,6 +23,9 @@ func (p *parser) subject(parts []part) (subject, *SyntaxError) {
 		return s, nil
 	}
 
+	if done, err := p.scalingFrom(&s, first, rest); done {
+		return s, err
+	}
 	var step part
 	if rest[0].quoted || !reserved(strings.SplitN(rest[0].text, ".", 2)[0]) {
 		step, rest = rest[0], rest[1:]
@@ -88,7 +91,7 @@ func (s *subject) metricFrom(rest, parts []part) *SyntaxError {
 		}
 	case slices.Contains(aggregates, word):
 		s.stat = stat(word)
-		if s.step != "" || s.outcome != "" || s.measure != "" {
+		if s.outcome != "" || s.measure != "" {
 			s.role = Load
 		}
 	case word == "errors":
@@ -119,7 +122,7 @@ func (s *subject) metricFrom(rest, parts []part) *SyntaxError {
 		}
 	case word == "last" || word == "failures":
 		s.stat, s.role = stat(word), Probe
-		if s.step != "" || s.outcome != "" || s.measure != "" {
+		if s.step != "" && word == "failures" || s.outcome != "" || s.measure != "" {
 			return errorAt(at.offset, at.length, "%s is of a probe, which has no steps, outcomes or measures", word).
 				hint("write PROBE.%s", word)
 		}

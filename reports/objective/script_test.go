@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,6 +27,7 @@ var update = flag.Bool("update", false, "write what is found into testdata/*.tes
 //	phase NAME FROM..TO [exclude]
 //	load NAME [steps=a,b] [timeout=5s] [patience=1s] [model=closed] [plan=FROM..TO:RATE]…
 //	probe NAME [UNIT]
+//	autoscaler NAME [per_replica=RATE]                 a probe with series
 //	fault NAME PHASE AT FOR [oneshot]
 //	objective LINE PHASE|- SOURCE                      as kept in the plan
 //	ops FROM..TO LOAD.STEP OUTCOME N×LATENCY…          each second; N operations fell due, and took that long
@@ -34,6 +36,8 @@ var update = flag.Bool("update", false, "write what is found into testdata/*.tes
 //	event AT FAULT STATE
 //	reading AT PROBE VALUE
 //	readings FROM..TO every DUR PROBE VALUE
+//	series FROM..TO every DUR PROBE NAME=VALUE…        the readings from FROM on, over those before
+//	object AT±WITHIN PROBE OBJECT WHAT [FROM->TO] [TEXT]
 //	lookfailed AT PROBE
 //	crash AT PROBE TEXT
 //	end AT STATE                                       the run ended
@@ -199,6 +203,17 @@ func (w *world) do(line string) (out []string, err error) {
 		for ; from < to; from += dur(f[3]) {
 			w.reading(from, f[4], num(f[5]))
 		}
+	case "autoscaler":
+		p := journal.ProbePlan{Name: f[1], Series: []string{"ready", "replicas", "desired", "pods", "metric"}, Scaling: &journal.ScalingPlan{}}
+		if len(f) > 2 {
+			p.Scaling.PerReplica = num(strings.TrimPrefix(f[2], "per_replica="))
+		}
+		w.plan.Probes = append(w.plan.Probes, p)
+	case "series":
+		from, to := parseSpan(f[1])
+		w.series(from, to, dur(f[3]), f[4], f[5:])
+	case "object":
+		w.object(f)
 	case "lookfailed":
 		w.event(journal.Event{At: dur(f[1]), Kind: journal.ProbeFailed, Name: f[2], Text: "connection refused"})
 	case "crash":
@@ -315,6 +330,43 @@ func (w *world) ops(m journal.Measure, at, what, outcome string, groups []string
 
 func (w *world) reading(at time.Duration, probe string, v float64) {
 	w.event(journal.Event{At: at, Kind: journal.ProbeReading, Name: probe, Value: &v})
+}
+
+// series sets some of a probe's series for all readings from a time on, and
+// makes these readings where there are none.
+func (w *world) series(from, to, every time.Duration, probe string, settings []string) {
+	all := map[string]float64{}
+	for _, at := range slices.Sorted(maps.Keys(w.known)) {
+		for _, e := range w.known[at].Events {
+			if e.Kind == journal.ProbeReading && e.Name == probe && at < from {
+				maps.Copy(all, e.Series)
+			}
+		}
+	}
+	for _, s := range settings {
+		name, v, _ := strings.Cut(s, "=")
+		all[name] = num(v)
+	}
+	for at := from; at < to; at = at.Truncate(every) + every {
+		b := w.batch(at)
+		b.Events = slices.DeleteFunc(b.Events, func(e journal.Event) bool { return e.Kind == journal.ProbeReading && e.Name == probe })
+		ready := all["ready"]
+		b.Events = append(b.Events, journal.Event{At: at, Kind: journal.ProbeReading, Name: probe, Value: &ready, Series: maps.Clone(all)})
+	}
+}
+
+func (w *world) object(f []string) {
+	at, within, _ := strings.Cut(f[1], "±")
+	o := &journal.Object{At: dur(at), Within: dur(within), Object: f[3], What: f[4]}
+	rest := f[5:]
+	if len(rest) > 0 {
+		if a, b, ok := strings.Cut(rest[0], "->"); ok {
+			x, y := num(a), num(b)
+			o.From, o.To, rest = &x, &y, rest[1:]
+		}
+	}
+	o.Text = strings.Join(rest, " ")
+	w.event(journal.Event{At: o.At + o.Within, Kind: journal.ObjectEvent, Name: f[2], Object: o})
 }
 
 func parseSpan(s string) (from, to time.Duration) {

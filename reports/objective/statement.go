@@ -47,6 +47,8 @@ type subject struct {
 	digits  string  // of a percentile, as the language writes it: "99.9"
 	class   string  // of errors; empty for all
 	status  string  // the code, for status
+	scaling string  // of an autoscaler's reaction: which metric
+	count   string  // of back_to: how many replicas
 }
 
 // A stat is what is computed of the subject.
@@ -134,6 +136,12 @@ func (s subject) metric() string {
 	}
 	if s.status != "" {
 		parts = append(parts, s.status)
+	}
+	if s.scaling != "" {
+		parts = append(parts, s.scaling)
+	}
+	if s.count != "" {
+		parts = append(parts, s.count)
 	}
 	return strings.Join(parts, ".")
 }

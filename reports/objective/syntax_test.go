@@ -148,7 +148,6 @@ func TestSyntaxErrors(t *testing.T) {
 		{"browse.errors.tiemout < 5%", "              ^^^^^^^", `no class of errors is called "tiemout"`, `did you mean timeout?`},
 		{"browse.errors.503 < 5%", "              ^^^", `no class of errors is called "503"`, `did you mean browse.status.503?`},
 		{"browse.status < 5", "       ^^^^^^", `status takes a code`, `as in browse.status.503`},
-		{"browse.list.last < 5", "            ^^^^", `last is of a probe, which has no steps, outcomes or measures`, `write PROBE.last`},
 		{`browse."p99" < 5ms`, "       ^^^^^", `no metric is called "p99"`, `if it is a step, add the metric: browse."p99".p99`},
 		// Percentiles.
 		{"browse.p0.99 < 5ms", "       ^^^^^", `p0.99 is not a percentile between 0 and 100`, `did you mean p99?`},

@@ -42,7 +42,7 @@ func (s statement) newTape(j *journal.Journal, from, to time.Duration) tape {
 	sub := s.subject
 	switch {
 	case sub.isProbe(j.Plan):
-		return &probeTape{s: s, events: j.Readings(sub.name, from, to)}
+		return &probeTape{s: s, events: ofSeries(j.Readings(sub.name, from, to), sub.step)}
 	case sub.latency():
 		m := sub.measure
 		if m == "" {
@@ -53,6 +53,20 @@ func (s statement) newTape(j *journal.Journal, from, to time.Duration) tape {
 		return &errorTape{s: s, seconds: j.Seconds(sub.name, sub.step, journal.Response, from, to)}
 	}
 	return &countTape{sub: sub, seconds: j.LoadSeconds(sub.name, from+stampLag, to+stampLag)}
+}
+
+// ofSeries gives readings of one of a probe's series; "" is its own number.
+func ofSeries(events []journal.Event, series string) []journal.Event {
+	if series == "" {
+		return events
+	}
+	for i := range events {
+		events[i].Value = nil // no reading, where it is not in it
+		if v, ok := events[i].Series[series]; ok {
+			events[i].Value = &v
+		}
+	}
+	return events
 }
 
 // isProbe settles x.max < 300ms, which can be about a load or a probe.

@@ -47,6 +47,9 @@ func unitText(v value) string {
 
 // accepts checks one limit against the metric.
 func (s *subject) accepts(v value, parts []part, at part, op operator) *SyntaxError {
+	if s.stat == scalingStat {
+		return s.acceptsScaling(v, at)
+	}
 	if s.role != Load && s.stat != failuresStat {
 		return nil // the probe's unit is known to the plan only: see Check
 	}
@@ -77,6 +80,20 @@ func (s *subject) accepts(v value, parts []part, at part, op operator) *SyntaxEr
 		return e
 	}
 	return nil
+}
+
+func (s *subject) acceptsScaling(v value, at part) *SyntaxError {
+	want := scalingUnit(s.scaling)
+	switch {
+	case v.unit == want && v.base.Sign() < 0:
+		return errorAt(at.offset, at.length, "%s is never below zero", s.scaling)
+	case v.unit == want:
+		return nil
+	case v.unit == plain:
+		e := errorAt(at.offset, at.length, "%s is %s and %s has no unit", s.scaling, want, at.text)
+		return e.hint("a unit is never optional: did you mean %s%s?", at.text, map[unit]string{duration: "s", ratio: "%"}[want])
+	}
+	return errorAt(at.offset, at.length, "%s is %s, found %s", s.scaling, want, v.unit).hint("write something like %s", map[unit]string{duration: "75s", ratio: "20%", plain: "6..20"}[want])
 }
 
 func (s *subject) mismatch(v value, want unit, name string, at part, op operator) *SyntaxError {

@@ -2,6 +2,7 @@ package scaling
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"time"
 )
@@ -190,8 +191,9 @@ func (a *Analysis) flaps(from, to time.Duration) int64 {
 }
 
 // Back is how long it took, from the first step down at or after a time, until
-// no more than n replicas were left.
-func (a *Analysis) Back(n float64, from time.Duration) Stage {
+// no more than n replicas were left; nil and a stage that is unknown when the
+// load has no such step.
+func (a *Analysis) Back(n float64, from time.Duration) (*Step, Stage) {
 	for i := range a.Steps {
 		s := a.Steps[i]
 		if s.Up || s.Start < from {
@@ -208,16 +210,19 @@ func (a *Analysis) Back(n float64, from time.Duration) Stage {
 		if ok {
 			st := reached(&s, "back", m)
 			st.Text = "the load steps down at " + clock(s.Start)
-			return st
+			return &s, st
 		}
 		low, _, known := a.Replicas.extremes(s.Start, s.End)
 		switch {
 		case !known:
-			return Stage{Name: "back", State: Unknown, Text: "how many replicas there were was not seen"}
+			return &s, Stage{Name: "back", State: Unknown, Text: "how many replicas there were was not seen"}
 		case s.Cut:
-			return Stage{Name: "back", State: Unknown, After: s.End - s.Start, Text: "the run ended before"}
+			return &s, Stage{Name: "back", State: Unknown, After: s.End - s.Start, Text: "the run ended before"}
 		}
-		return Stage{Name: "back", State: Not, After: s.End - s.Start, Text: "there were never less than " + number(low) + " before the end"}
+		return &s, Stage{Name: "back", State: Not, After: s.End - s.Start, Text: "there were never less than " + number(low) + " before the end"}
 	}
-	return Stage{Name: "back", State: Unknown, Text: "the load never steps down there"}
+	if !a.Complete {
+		return nil, Stage{Name: "back", State: Unknown, Text: fmt.Sprintf("the run got to %s, and the load had not stepped down", clock(a.End))}
+	}
+	return nil, Stage{Name: "back", State: Unknown, Text: "the load never steps down there"}
 }

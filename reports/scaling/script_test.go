@@ -214,7 +214,8 @@ func (w *world) do(line string) (out []string, err error) {
 		}
 		return tellMeasures(a.Measure(spans)), nil
 	case "back":
-		return []string{tellStage(Analyse(w.journal(), f[1]).Back(num(f[2]), dur(f[3])))}, nil
+		_, st := Analyse(w.journal(), f[1]).Back(num(f[2]), dur(f[3]))
+		return []string{tellStage(st)}, nil
 	default:
 		return nil, fmt.Errorf("unknown word %q", f[0])
 	}

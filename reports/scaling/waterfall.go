@@ -3,6 +3,7 @@ package scaling
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -262,10 +263,17 @@ func (a *Analysis) node(s *Step, fresh []*pod) Stage {
 	return Stage{Name: Node, State: Unneeded, Text: "no pod asked for room"}
 }
 
-// servedBy reports whether what an answer says of its server is a pod: its
-// name, alone, behind a namespace or before a domain.
-func servedBy(who, pod string) bool {
-	return who == pod || strings.HasSuffix(who, "/"+pod) || strings.HasPrefix(who, pod+".")
+// podOf finds the pod that an answer names as its server: by its name alone,
+// behind a namespace, or before a domain.
+func (a *Analysis) podOf(who string) *pod {
+	if i := strings.LastIndexByte(who, '/'); i >= 0 {
+		who = who[i+1:]
+	}
+	if p := a.pods[who]; p != nil {
+		return p
+	}
+	name, _, _ := strings.Cut(who, ".")
+	return a.pods[name]
 }
 
 // served is when a new pod answered its first request.
@@ -287,14 +295,10 @@ func (a *Analysis) served(s *Step, fresh []*pod) Stage {
 		if o, ok := p.when["served"]; ok && o.At < s.End {
 			take(moment{o.At, o.Within}, p.name)
 		}
-		for _, name := range a.load.names {
-			for _, e := range a.journal.LoadSeconds(name, s.Start, s.End+time.Second) {
-				if servedCount(e.Load, p.name) > 0 {
-					second := secondOf(e.At)
-					take(moment{second + time.Second/2, time.Second / 2}, p.name)
-					break
-				}
-			}
+	}
+	for _, name := range a.load.names {
+		if p, second, ok := a.firstServed(name, s, fresh); ok {
+			take(moment{second + time.Second/2, time.Second / 2}, p.name)
 		}
 	}
 	if best == nil {
@@ -303,14 +307,16 @@ func (a *Analysis) served(s *Step, fresh []*pod) Stage {
 	return *best
 }
 
-func servedCount(c *journal.LoadCounts, pod string) int64 {
-	sum := int64(0)
-	for who, n := range c.Served {
-		if servedBy(who, pod) {
-			sum += n
+// firstServed finds the first second of a load in which a new pod answered.
+func (a *Analysis) firstServed(load string, s *Step, fresh []*pod) (first *pod, second time.Duration, ok bool) {
+	for _, e := range a.journal.LoadSeconds(load, s.Start, s.End+stampLag) {
+		for _, who := range slices.Sorted(maps.Keys(e.Load.Served)) {
+			if p := a.podOf(who); p != nil && e.Load.Served[who] > 0 && slices.Contains(fresh, p) {
+				return p, secondOf(e.At), true
+			}
 		}
 	}
-	return sum
+	return nil, 0, false
 }
 
 // stampLag is how late the event of a second may be stamped.
@@ -409,16 +415,15 @@ func (a *Analysis) pinning(s *Step, fresh []*pod) *Pinning {
 		return nil
 	}
 	total, ours := int64(0), int64(0)
-	each := make([]int64, len(ready))
+	each := map[*pod]int64{}
 	for _, name := range a.load.names {
 		for _, e := range a.journal.LoadSeconds(name, ceilSecond(from)+time.Second, s.End+stampLag) {
-			for _, n := range e.Load.Served {
+			for who, n := range e.Load.Served {
 				total += n
-			}
-			for i, f := range ready {
-				n := servedCount(e.Load, f.name)
-				each[i] += n
-				ours += n
+				if p := a.podOf(who); p != nil && slices.Contains(ready, p) {
+					each[p] += n
+					ours += n
+				}
 			}
 		}
 	}
@@ -426,8 +431,8 @@ func (a *Analysis) pinning(s *Step, fresh []*pod) *Pinning {
 	if total < leastServed || !known || all < float64(len(ready)) {
 		return nil
 	}
-	for _, n := range each {
-		if n == 0 {
+	for _, f := range ready {
+		if each[f] == 0 {
 			p.Idle++
 		}
 	}
