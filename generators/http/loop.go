@@ -30,12 +30,9 @@ func (g *generator) Loop() (loop generators.Loop, why string) {
 	case r.keepBody, len(r.expect.headers) > 0, r.expect.time != nil, r.expect.size != nil:
 		return nil, "checks of more than the status"
 	}
-	address, err := netip.ParseAddrPort(r.link.fixed.addr)
-	if err != nil {
-		return nil, "a host name, looked up for each connection"
-	}
-	if err := g.allow(r.link.fixed.addr); err != nil {
-		return nil, "an address outside the target" // a session says so for each arrival
+	addresses, why := g.laneAddresses(r.link.fixed.addr)
+	if why != "" {
+		return nil, why
 	}
 	var sc scratch
 	var m message
@@ -47,7 +44,7 @@ func (g *generator) Loop() (loop generators.Loop, why string) {
 		return nil, "a body sent on permission (Expect: 100-continue)"
 	}
 	config := lane.Config{
-		Addresses: []netip.AddrPort{address}, Request: append(sc.out, rest...),
+		Addresses: addresses, Sources: g.program.route.source, Request: append(sc.out, rest...),
 		Head: r.method == "HEAD", Retry: repeatable(&m, sc.fields),
 		Timeout: r.timeout, MaxBody: laneBody,
 		MaxConns: c.Connections.Max, MaxAge: c.Connections.MaxAge, MaxRequests: c.Connections.MaxRequests,
@@ -60,6 +57,22 @@ func (g *generator) Loop() (loop generators.Loop, why string) {
 		return nil, "not Linux"
 	}
 	return loop, ""
+}
+
+// laneAddresses are where connections to a host:port go, or why a lane cannot
+// go there.
+func (g *generator) laneAddresses(addr string) (addresses []netip.AddrPort, why string) {
+	for _, to := range g.program.route.touches(addr) {
+		address, err := netip.ParseAddrPort(to)
+		if err != nil {
+			return nil, "a host name, looked up for each connection"
+		}
+		if err := g.allow(to); err != nil {
+			return nil, "an address outside the target" // a session says so for each arrival
+		}
+		addresses = append(addresses, address)
+	}
+	return addresses, ""
 }
 
 // laneBody bounds a body that is only counted; its end is bounded by the

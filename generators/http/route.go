@@ -162,18 +162,14 @@ func (r *route) from(to netip.Addr) (netip.Addr, error) {
 	return netip.Addr{}, localError{fmt.Errorf("no address of source can reach %s, which is of the other IP version", to)}
 }
 
-// detoured says, for people, what takes connections off the straight way;
-// "" for nothing.
+// detoured says, for people, what puts something else than TCP to the target
+// between a session and it; "" for nothing.
 func (r *route) detoured() string {
 	switch {
 	case r.unix != "":
 		return "a Unix socket"
 	case r.proxy != nil:
 		return "a proxy"
-	case len(r.source) > 0:
-		return "source addresses"
-	case len(r.instead) > 0:
-		return "connect_to"
 	}
 	return ""
 }

@@ -134,8 +134,8 @@ func TestSource(t *testing.T) {
 		t.Errorf("requests by source: %v", from)
 	}
 	mu.Unlock()
-	if loop, _ := g.Loop(); loop != nil {
-		t.Error("the fast path, which knows no sources, may be taken")
+	if loop, why := g.Loop(); loop == nil {
+		t.Errorf("the fast path is not taken: %s", why)
 	}
 	t.Run("an address that is not this machine's", func(t *testing.T) {
 		op := once(t, open(t, Config{Get: srv.URL, Source: []string{"192.0.2.1"}}))

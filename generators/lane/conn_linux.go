@@ -74,6 +74,11 @@ func (l *lane) connect(to netip.AddrPort, now time.Duration) (*conn, error) {
 		// Where the kernel gives none, answers end when they are read.
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
 	}
+	if len(l.Sources) > 0 {
+		if err := l.bind(fd, family == unix.AF_INET); err != nil {
+			return nil, errors.Join(err, unix.Close(fd))
+		}
+	}
 	c := &conn{fd: int32(fd), opened: now, parser: parser{same: &l.same}}
 	err = unix.Connect(fd, address)
 	if c.connecting = errors.Is(err, unix.EINPROGRESS); err != nil && !c.connecting {
@@ -99,6 +104,37 @@ func (l *lane) connect(to netip.AddrPort, now time.Duration) (*conn, error) {
 	l.run.Stats.Sessions.Add(1)
 	return c, nil
 }
+
+// bind makes a socket come from the source address whose turn it is among
+// those of its IP version.
+func (l *lane) bind(fd int, is4 bool) error {
+	for range l.Sources {
+		from := l.Sources[l.source%len(l.Sources)]
+		l.source++
+		if from.Is4() != is4 {
+			continue
+		}
+		var address unix.Sockaddr = &unix.SockaddrInet6{Addr: from.As16()}
+		if is4 {
+			address = &unix.SockaddrInet4{Addr: from.As4()}
+		}
+		// The port is found when the socket connects: until then one port
+		// serves connections to many places. Kernels that do not know the
+		// option do without.
+		_ = unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+		if err := unix.Bind(fd, address); err != nil {
+			return sourceError{fmt.Errorf("from %s: %w", from, err)}
+		}
+		return nil
+	}
+	return sourceError{errors.New("no source address is of the target's IP version")}
+}
+
+// A sourceError is a source address that cannot be used: brunt's own side.
+type sourceError struct{ err error }
+
+func (e sourceError) Error() string { return e.err.Error() }
+func (e sourceError) Unwrap() error { return e.err }
 
 // epollET is unix.EPOLLET in the type of an event's mask.
 const epollET = 1 << 31
@@ -340,6 +376,8 @@ func (l *lane) discard(c *conn) {
 // classify sorts what the kernel or the parser said.
 func classify(err error) generators.Class {
 	switch {
+	case errors.As(err, new(sourceError)):
+		return generators.Local
 	case errors.Is(err, unix.ECONNREFUSED):
 		return generators.Refused
 	case errors.Is(err, unix.ECONNRESET), errors.Is(err, unix.EPIPE), errors.Is(err, ErrCut):

@@ -12,6 +12,7 @@ import (
 // Config is one request and how its connections are kept.
 type Config struct {
 	Addresses   []netip.AddrPort // taken in turn by new connections; at least one
+	Sources     []netip.Addr     // local addresses, taken in turn by new connections; none: the system's choice
 	Request     []byte           // the whole request as it goes over the wire
 	Head        bool             // the request is a HEAD
 	Retry       bool             // the request may be sent again when a kept-alive connection turns out to be dead

@@ -43,7 +43,8 @@ type lane struct {
 	flight   list // connections with an operation, by when it started
 	waiting  []time.Duration
 	head     int // of waiting
-	address  int
+	address  int // of Addresses, whose turn it is
+	source   int // of Sources
 	op       generators.LoopOp
 
 	closed      bool          // the closed model: an ended operation starts the next

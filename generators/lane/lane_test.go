@@ -8,6 +8,8 @@ import (
 	"io"
 	"iter"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"sync"
@@ -331,6 +333,51 @@ func TestPatience(t *testing.T) {
 	got := classes(collect(t, c, r))
 	if got[generators.Timeout] != 1 || got[generators.Dropped] != 9 {
 		t.Errorf("%v, want 1 timeout and 9 dropped", got)
+	}
+}
+
+// New connections come from the source addresses and go to the target's in
+// turn; a source that is not this machine's, or of the other IP version alone,
+// is brunt's own failure.
+func TestSourcesAndAddresses(t *testing.T) {
+	var mu sync.Mutex
+	from, to := map[string]int{}, map[netip.AddrPort]int{}
+	var addresses []netip.AddrPort
+	for range 2 {
+		server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			host, _, _ := net.SplitHostPort(r.RemoteAddr)
+			mu.Lock()
+			defer mu.Unlock()
+			from[host]++
+			to[netip.MustParseAddrPort(r.Context().Value(http.LocalAddrContextKey).(net.Addr).String())]++
+		}))
+		t.Cleanup(server.Close)
+		addresses = append(addresses, netip.MustParseAddrPort(server.Listener.Addr().String()))
+	}
+	c := config(addresses[0])
+	c.Addresses, c.MaxRequests = addresses, 1
+	run := func(sources ...string) map[generators.Class]int {
+		c.Sources = nil
+		for _, s := range sources {
+			c.Sources = append(c.Sources, netip.MustParseAddr(s))
+		}
+		r := newRun()
+		r.Arrivals = evenly(12, 0)
+		return classes(collect(t, c, r))
+	}
+	// IPv6 addresses cannot reach IPv4 ones: they are passed over.
+	if got := run("127.0.0.2", "::1", "127.0.0.3"); got[generators.OK] != 12 {
+		t.Fatalf("%v", got)
+	}
+	mu.Lock()
+	if from["127.0.0.2"] != 6 || from["127.0.0.3"] != 6 || to[addresses[0]] != 6 || to[addresses[1]] != 6 {
+		t.Errorf("connections from %v, to %v", from, to)
+	}
+	mu.Unlock()
+	for _, source := range []string{"192.0.2.1", "::1"} {
+		if got := run(source); got[generators.Local] != 12 {
+			t.Errorf("from %s: %v", source, got)
+		}
 	}
 }
 
