@@ -31,6 +31,13 @@ type Handshaker interface {
 	Handshakes() (full, resumed int64)
 }
 
+// A Spreader is a Generator whose connections are spread evenly over several
+// pairs of a local address and an address of the target. Each pair has all
+// local ports for itself.
+type Spreader interface {
+	Pairs() int // at least 1
+}
+
 // A Session is one simulated client with its own connection and variables.
 // It is not safe for concurrent use: the engine calls Do from one goroutine
 // at a time and Close once after the last Do.

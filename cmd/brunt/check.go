@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"github.com/brunt-dev/brunt/scenarios"
 )
 
 func checkCommand() *cobra.Command {
@@ -11,20 +13,23 @@ func checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check FILE...",
 		Short: "Check scenario files, offline",
-		Long:  "check reads scenario files and prints every problem in them at once. It touches nothing.",
-		Args:  cobra.MinimumNArgs(1),
+		Long: `check reads scenario files and prints every problem in them at once, and warns
+of what this machine would run out of. It touches nothing.`,
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, files []string) error {
 			bad := false
 			for _, file := range files {
+				var plan *scenarios.Plan
 				scenario, err := loadScenario(file, vars, cmd.ErrOrStderr())
 				if err == nil {
-					_, err = scenario.Compile(nil, placeholderEnv(scenario))
+					plan, err = scenario.Compile(nil, placeholderEnv(scenario))
 				}
 				if err != nil {
 					fmt.Fprintln(cmd.ErrOrStderr(), err)
 					bad = true
 					continue
 				}
+				warnOfShortages(cmd.ErrOrStderr(), plan)
 				fmt.Fprintf(cmd.OutOrStdout(), "%s: ok\n", file)
 			}
 			if bad {

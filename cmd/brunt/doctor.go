@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"runtime"
 	"strings"
@@ -13,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/brunt-dev/brunt/examples/truth"
-	"github.com/brunt-dev/brunt/scenarios"
 	"github.com/brunt-dev/brunt/scenarios/limits"
 )
 
@@ -89,60 +87,6 @@ func lookAtMachine(ctx context.Context) (limits.Machine, error) {
 	machine := limits.Look(root).Since(before)
 	machine.Cores = runtime.GOMAXPROCS(0)
 	return machine, nil
-}
-
-// needsOf is what a scenario asks of the machine.
-func needsOf(file string, vars map[string]string, stderr io.Writer) ([]limits.Need, error) {
-	scenario, err := loadScenario(file, vars, stderr)
-	if err != nil {
-		return nil, err
-	}
-	plan, err := scenario.Compile(nil, placeholderEnv(scenario))
-	if err != nil {
-		return nil, err
-	}
-	needs := make([]limits.Need, 0, len(plan.Loads))
-	for i, load := range plan.Loads {
-		needs = append(needs, needOf(load, plan.Info.Loads[i].Timeout))
-	}
-	return needs, nil
-}
-
-func needOf(load scenarios.Load, timeout time.Duration) limits.Need {
-	peak := 0.0
-	for _, p := range load.Pieces {
-		at := max(p.From, p.To)
-		if p.Sine != nil {
-			at += p.Sine.Amplitude
-		}
-		peak = max(peak, at)
-	}
-	need := limits.Need{Load: load.Name, Lane: load.Loop != nil, Sessions: int64(load.MaxInFlight)}
-	if load.Schedule == nil {
-		need.Sessions = min(need.Sessions, int64(math.Ceil(peak)))
-		return need
-	}
-	// Little's law for a target that answers nothing: everything sent within
-	// a timeout is in flight.
-	need.Rate, need.Stalled = peak, true
-	if timeout > 0 && peak > 0 {
-		need.Sessions = min(need.Sessions, int64(math.Ceil(peak*timeout.Seconds())))
-	}
-	return need
-}
-
-// withNeeds puts what the scenario needs in the place of what the machine has.
-func withNeeds(m limits.Machine, needs []limits.Need, checks []limits.Check) []limits.Check {
-	of := make(map[string]limits.Check)
-	for _, c := range m.For(needs) {
-		of[c.Name] = c
-	}
-	for i, c := range checks {
-		if better, ok := of[c.Name]; ok {
-			checks[i] = better
-		}
-	}
-	return checks
 }
 
 func printChecks(w io.Writer, checks []limits.Check) error {

@@ -31,6 +31,7 @@ targets of faults where they exist already, and touches nothing.`,
 			if err := scenarios.Outline(out, plan); err != nil {
 				return fmt.Errorf("print plan: %w", err)
 			}
+			warnOfShortages(cmd.ErrOrStderr(), plan)
 			if len(plan.Faults) == 0 {
 				return nil
 			}

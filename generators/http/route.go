@@ -173,3 +173,21 @@ func (r *route) detoured() string {
 	}
 	return ""
 }
+
+// Pairs is over how many pairs of a source address and an address of the
+// target the connections of the busiest host:port are spread; those of a
+// template's host are not known, and taken as one.
+func (g *generator) Pairs() int {
+	r := g.program.route
+	to := 0
+	for _, a := range g.program.actions {
+		n := 1
+		if a.request != nil && a.request.link.fixed != nil && r.detoured() == "" {
+			n = len(r.touches(a.request.link.fixed.addr))
+		}
+		if a.request != nil && (to == 0 || n < to) {
+			to = n
+		}
+	}
+	return max(to, 1) * max(len(r.source), 1)
+}

@@ -213,6 +213,32 @@ func TestConnectTo(t *testing.T) {
 	})
 }
 
+func TestPairs(t *testing.T) {
+	two := map[string][]string{"shop.test:80": {"127.0.0.1:1", "127.0.0.1:2"}}
+	for _, test := range []struct {
+		name   string
+		config Config
+		want   int
+	}{
+		{"straight", Config{Get: "http://shop.test/"}, 1},
+		{"from several", Config{Get: "http://shop.test/", Source: []string{"127.0.0.2", "127.0.0.3", "127.0.0.4"}}, 3},
+		{"to several", Config{Get: "http://shop.test/", ConnectTo: two}, 2},
+		{"from several to several", Config{Get: "http://shop.test/", ConnectTo: two, Source: []string{"127.0.0.2", "127.0.0.3"}}, 4},
+		// All sessions connect to the one that is not spread, too.
+		{"a step elsewhere", Config{Steps: []Step{{Get: "http://shop.test/"}, {Think: "1s"}, {Get: "http://other.test/"}}, ConnectTo: two}, 1},
+		{"a proxy is one place", Config{Get: "http://shop.test/", Proxy: "http://127.0.0.1:3128"}, 1},
+	} {
+		g, _ := generatorOf(t, test.config)
+		if got := g.Pairs(); got != test.want {
+			t.Errorf("%s: %d pairs, want %d", test.name, got, test.want)
+		}
+		_, why := g.Loop()
+		if lane := test.config.Source != nil && test.config.ConnectTo != nil; lane && why != "" {
+			t.Errorf("%s: not on the fast path: %s", test.name, why)
+		}
+	}
+}
+
 // Targets of a rotation take the same way, and are asked for before the run.
 func TestRotationRoute(t *testing.T) {
 	url, requests := recorder(t)

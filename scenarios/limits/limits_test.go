@@ -140,6 +140,8 @@ func TestWhatRunsOut(t *testing.T) {
 		{"files", []Need{{Load: "a", Sessions: 500_000, Stalled: true}}, Short, "if the target stops answering a", "hard limit is 524,288"},
 		{"ports", []Need{{Sessions: 20_000}}, OK, "up to 470 a second", ""},
 		{"ports", []Need{{Sessions: 20_000}, {Sessions: 10_000}}, Short, "30,000 sessions", "ip_local_port_range"}, // together
+		{"ports", []Need{{Sessions: 50_000, Pairs: 4}}, OK, "take 12,500 of one pair", ""},
+		{"ports", []Need{{Sessions: 50_000, Pairs: 2}, {Sessions: 10_000}}, Short, "take 35,000 of one pair", "source:"},
 		{"memory", []Need{{Sessions: 50_000, Lane: true}}, OK, "2.0 GiB", ""},
 		{"memory", []Need{{Sessions: 60_000}}, Short, "2.4 GiB", "max_in_flight"},
 		{"conntrack", []Need{{Sessions: 100}}, Tight, "65,000 of 65,536", "nf_conntrack_max=262144"},

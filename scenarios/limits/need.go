@@ -11,6 +11,7 @@ type Need struct {
 	Load     string
 	Sessions int64   // connections at the same time
 	Rate     float64 // arrivals a second at the peak; 0 in the closed model
+	Pairs    int64   // of a local address and one of the target that the connections are spread over; 0 is 1
 	Lane     bool    // on the fast path, which takes no goroutine a session
 	Stalled  bool    // so many only when the target answers nothing until its timeout
 }
@@ -32,8 +33,8 @@ const (
 // From which share of a limit a need is tight.
 const tight = 0.8
 
-// For says what of the machine the needs would use up, all at the same time
-// and against one address of the target.
+// For says what of the machine the needs would use up, all at the same time,
+// and all of them against the same target.
 func (m Machine) For(needs []Need) []Check {
 	return []Check{m.files(needs), m.ports(needs), m.memory(needs), m.conntrack(needs), m.cores(needs)}
 }
@@ -113,7 +114,7 @@ func (m Machine) ports(needs []Need) Check {
 	}
 	fresh := fmt.Sprintf("A connection for every request can last at up to %s a second: a closed one keeps its port for %s.",
 		thousands(int64(float64(m.Ports)/m.TimeWait.Seconds())), m.TimeWait)
-	const wider = "sysctl -w net.ipv4.ip_local_port_range='1024 65535', or several addresses for the target."
+	const wider = "Several local addresses (source: [127.0.0.2, 127.0.0.3, …]) or several of the target (connect_to:), or sysctl -w net.ipv4.ip_local_port_range='1024 65535'."
 	c := Check{Name: "ports"}
 	if needs == nil {
 		const few = 20_000
@@ -123,8 +124,17 @@ func (m Machine) ports(needs []Need) Check {
 		}
 		return c
 	}
-	c.State = stateOf(sessions(needs), m.Ports)
+	need, spread := int64(0), false
+	for _, n := range needs {
+		pairs := max(n.Pairs, 1)
+		need += (n.Sessions + pairs - 1) / pairs
+		spread = spread || pairs > 1
+	}
+	c.State = stateOf(need, m.Ports)
 	c.Says = fmt.Sprintf("There are %s local ports for each address of the target; %s take one each. %s", thousands(m.Ports), ask(needs), fresh)
+	if spread {
+		c.Says = fmt.Sprintf("There are %s local ports for each pair of a local address and one of the target; %s take %s of one pair. %s", thousands(m.Ports), ask(needs), thousands(need), fresh)
+	}
 	if c.State != OK {
 		c.Mend = wider
 	}
