@@ -44,6 +44,26 @@ type Measurer interface {
 	Measure(context.Context, Receipt) (string, error)
 }
 
+// A Rehearser is a Fault that can ask whether it would be let. The plan asks
+// after Prepare, before anything starts; nothing is changed by it.
+type Rehearser interface {
+	// Rehearse returns an error that names everything that would be refused,
+	// of injecting and of undoing.
+	Rehearse(context.Context, Receipt) error
+}
+
+// An Access is a permission that a fault on a cluster needs.
+type Access struct {
+	Verbs     []string // get, list, patch, …
+	Group     string   // the API group; empty for the core
+	Resource  string   // "pods", "pods/eviction"
+	Namespace string   // empty: in the whole cluster
+}
+
+// An Accessor is a Fault that needs permissions in a cluster. Access needs no
+// connection.
+type Accessor interface{ Access() []Access }
+
 // A Receipt is all that is needed to undo a fault and to prove it gone. It
 // survives JSON and outlives the process that wrote it.
 type Receipt struct {

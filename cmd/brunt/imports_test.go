@@ -41,6 +41,12 @@ var mayImport = []struct {
 	// Both stand on a path between a client and its upstream.
 	{"chaos/proxy", []string{"chaos", "chaos/middlebox"}},
 	{"chaos/dns", []string{"chaos", "chaos/middlebox"}},
+	// The kinds on clusters share how they reach and change one.
+	{"chaos/kube", []string{"chaos"}},
+	{"chaos/kube/kubetest", []string{"chaos"}},
+	{"chaos/kubernetes", []string{"chaos", "chaos/kube"}},
+	{"chaos/mesh", []string{"chaos", "chaos/kube"}},
+	{"chaos/istio", []string{"chaos", "chaos/kube"}},
 	{"chaos/*", []string{"chaos"}},
 	{"chaos", nil},
 	{"reports", []string{"reports/objective", "reports/scaling", "reports/journal"}},

@@ -28,7 +28,7 @@ func kinds() scenarios.Kinds {
 			scenarios.GeneratorOf("http", "HTTP/1.1, HTTP/2 and HTTP/3 requests, alone or in flows.", http.New, http.Steps),
 			scenarios.GeneratorOf("vegeta", "The requests of a vegeta target file, in turn.", vegeta.New, vegeta.Steps),
 		},
-		Faults: []scenarios.FaultKind{
+		Faults: append([]scenarios.FaultKind{
 			scenarios.FaultOf("process", "Kill or pause a process on this machine.", process.New, process.Mend, process.What, process.OneShot),
 			scenarios.FaultOf("proxy", "Slow, choke, cut or silence connections through a proxy of the run's or a Toxiproxy; delay, fail or change HTTP requests; spoil TLS handshakes.", proxy.New, proxy.Mend, proxy.What, proxy.OneShot),
 			scenarios.FaultOf("dns", "Forge, refuse, withhold or delay the answers of one of the run's DNS resolvers.", dns.New, dns.Mend, dns.What, dns.OneShot),
@@ -38,7 +38,7 @@ func kinds() scenarios.Kinds {
 			scenarios.FaultOf("docker", "Kill, pause, stop, disconnect or limit containers that target.containers allows.", docker.New, docker.Mend, docker.What, docker.OneShot),
 			scenarios.FaultOf("exec", "Break something with commands of your own.", exec.New, exec.Mend, exec.What, exec.OneShot),
 			scenarios.FaultOf("http", "Set and unset something by calls over HTTP, such as a feature flag.", httpfault.New, httpfault.Mend, httpfault.What, httpfault.OneShot),
-		},
+		}, clusterFaults()...),
 		Probes: []scenarios.ProbeKind{
 			scenarios.ProbeOf("http", "A health check, its latency, or a number in a JSON answer.", httpprobe.New, httpprobe.Unit, httpprobe.What),
 		},
@@ -81,8 +81,7 @@ func plannedKinds() []scenarios.PlannedKind {
 		}
 	}
 	add("generator", "k6", "grpc", "websocket", "kafka", "rabbitmq", "nats", "mqtt", "postgres", "mysql", "redis", "memcached", "mongodb", "tcp", "udp", "exec")
-	add("fault", "pod_kill", "container_kill", "pod_failure",
-		"net_delay", "net_loss", "net_partition", "cordon", "drain", "taint", "scale", "rollout_restart", "zone_outage", "mesh", "istio", "linkerd", "config", "metrics_outage")
+	add("fault", "container_kill", "net_delay", "net_loss", "net_partition", "mesh", "istio", "linkerd")
 	add("probe", "hpa", "deployment", "pods", "nodes", "keda", "prometheus", "postgres_lag", "sql", "exec")
 	add("expectation", "recovery")
 	return planned
