@@ -17,10 +17,14 @@ GET  /pods                          what each simulated pod did, as JSON
 POST /set?kind=cpu&value=500m       force a metric; kind is cpu, memory, custom or external;
      name=METRIC (custom, external), namespace=NS, pod=NAME narrow it; without value: let go
 POST /outage?of=metrics&on=true     the metrics APIs answer 503 until on=false
+GET  /daemon                        what Chaos Mesh's controller asked its (fake) daemon, as JSON
+POST /daemon-fail?method=SetTcs&error=TEXT
+     calls of this method (* for all) fail; without error: succeed again
+     /chaosd/                       the address of a (fake) physical machine, for PhysicalMachineChaos
 `
 
 // controls is the lab's own HTTP interface, for tests and curious people.
-func controls(table *serve.Table, m *meter.Meter) http.Handler {
+func controls(table *serve.Table, m *meter.Meter, d *daemons) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, controlHelp) })
 	mux.HandleFunc("GET /pods", func(w http.ResponseWriter, r *http.Request) {
@@ -55,5 +59,9 @@ func controls(table *serve.Table, m *meter.Meter) http.Handler {
 		}
 		m.Down.Store(on == "true")
 	})
+	mux.HandleFunc("GET /daemon", d.list)
+	mux.HandleFunc("POST /daemon/{method}", d.asked)
+	mux.HandleFunc("POST /daemon-fail", d.setFail)
+	mux.HandleFunc("/chaosd/{rest...}", d.asked)
 	return mux
 }

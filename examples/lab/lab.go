@@ -91,6 +91,11 @@ func (l *lab) start(ctx context.Context, end context.CancelCauseFunc) error {
 	if err := l.bindViewers(ctx); err != nil {
 		return err
 	}
+	if l.chaosMesh {
+		if err := l.startChaosMesh(ctx); err != nil {
+			return err
+		}
+	}
 	if err := l.waitNodes(ctx); err != nil {
 		return err
 	}
@@ -118,7 +123,7 @@ func (l *lab) startServing(ctx, inner context.Context) error {
 		name    string
 		port    *int
 		handler http.Handler
-	}{{"front door", &l.front, table}, {"controls", &l.control, controls(table, m)}} {
+	}{{"front door", &l.front, table}, {"controls", &l.control, controls(table, m, &daemons{fail: map[string]string{}})}} {
 		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", *door.port))
 		if err != nil {
 			return fmt.Errorf("listen for the %s: %w", door.name, err)
@@ -241,9 +246,10 @@ type readiness struct {
 func (l *lab) ready(took time.Duration) readiness {
 	r := readiness{
 		Kubeconfig: l.kubeconfig, Server: l.config.Host,
-		Front:   fmt.Sprintf("http://127.0.0.1:%d", l.front),
-		Control: fmt.Sprintf("http://127.0.0.1:%d", l.control),
-		Dir:     l.dir, PID: os.Getpid(), Seconds: took.Seconds(), Tokens: map[string]string{},
+		Front:     fmt.Sprintf("http://127.0.0.1:%d", l.front),
+		Control:   fmt.Sprintf("http://127.0.0.1:%d", l.control),
+		ChaosMesh: l.chaosMesh,
+		Dir:       l.dir, PID: os.Getpid(), Seconds: took.Seconds(), Tokens: map[string]string{},
 	}
 	for _, u := range users {
 		r.Tokens[u.name] = u.token

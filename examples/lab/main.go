@@ -45,7 +45,7 @@ type options struct {
 	kubeconfig           string
 	readyFile            string
 	lifeline             bool
-	chaosMesh            string
+	chaosMesh            bool
 
 	hpaSync, hpaDownscale, hpaInitialReadiness, hpaCPUInitialization time.Duration
 	metricsWindow                                                    time.Duration
@@ -64,7 +64,7 @@ func parseFlags(args []string) (options, error) {
 	fs.StringVar(&o.kubeconfig, "kubeconfig", "", "where to write the kubeconfig; it is removed at exit (default: in -dir)")
 	fs.StringVar(&o.readyFile, "ready-file", "", "write what the lab offers to this file, as JSON, once it is ready")
 	fs.BoolVar(&o.lifeline, "lifeline", false, "end when standard input does: what a parent that may be killed wants")
-	fs.StringVar(&o.chaosMesh, "chaos-mesh", "", "folder with chaos-controller-manager and chaos-daemon-fake (make lab builds them); empty: no Chaos Mesh")
+	fs.BoolVar(&o.chaosMesh, "chaos-mesh", false, "run Chaos Mesh's controller too, from chaos-mesh/ beside this program, with a fake of its daemon")
 	fs.DurationVar(&o.hpaSync, "hpa-sync", 2*time.Second, "how often the HPA controller decides (a cluster's default is 15s)")
 	fs.DurationVar(&o.hpaDownscale, "hpa-downscale", 20*time.Second, "the HPA's scale-down stabilisation window (a cluster's default is 5m)")
 	fs.DurationVar(&o.hpaInitialReadiness, "hpa-initial-readiness", 2*time.Second, "how long after its start a pod's readiness may flap before its CPU counts (a cluster's default is 30s)")
@@ -91,8 +91,16 @@ func parseFlags(args []string) (options, error) {
 // run starts the lab, says so, and keeps it until it is told to end or a part
 // of it fails.
 func run(ctx context.Context, o options, stdin io.Reader, stdout io.Writer) error {
+	told := ctx
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
+	// failed is what ended the lab, unless it was told to end.
+	failed := func() error {
+		if err := context.Cause(ctx); told.Err() == nil && err != context.Canceled {
+			return err
+		}
+		return nil
+	}
 	if o.lifeline {
 		// It cannot be waited for: a read from a pipe that nobody closes
 		// lasts as long as the process.
@@ -105,8 +113,8 @@ func run(ctx context.Context, o options, stdin io.Reader, stdout io.Writer) erro
 	l := &lab{options: o}
 	defer l.close()
 	if err := l.start(ctx, end); err != nil {
-		if ctx.Err() != nil && context.Cause(ctx) == context.Canceled {
-			return nil // told to end while starting
+		if ctx.Err() != nil {
+			return failed() // not what the rest stumbled over
 		}
 		return err
 	}
@@ -118,8 +126,5 @@ func run(ctx context.Context, o options, stdin io.Reader, stdout io.Writer) erro
 	}
 	r.print(stdout)
 	<-ctx.Done()
-	if err := context.Cause(ctx); err != context.Canceled {
-		return err
-	}
-	return nil
+	return failed()
 }
