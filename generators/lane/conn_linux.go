@@ -196,9 +196,8 @@ func (l *lane) ready(c *conn, events uint32) {
 		c.connecting = false
 		c.connected = now - c.started
 		l.send(c)
-		return
-	}
-	if c.busy && int(c.sent) < len(l.Request) && events&unix.EPOLLOUT != 0 {
+		// What came with the connection, its end perhaps, has no other edge.
+	} else if c.busy && int(c.sent) < len(l.Request) && events&unix.EPOLLOUT != 0 {
 		l.send(c)
 	}
 	if events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 && l.conns[c.slot] == c {
@@ -249,7 +248,9 @@ func (l *lane) receive(c *conn, over bool) {
 			return
 		}
 		if c.parser.done() {
-			l.finish(c, used == len(data), came)
+			// One that the target has ended is not kept: what is sent on it
+			// is never answered.
+			l.finish(c, used == len(data) && !over, came)
 			return
 		}
 		c.partial = append(c.partial[:0], data[used:]...)
