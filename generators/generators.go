@@ -38,6 +38,14 @@ type Spreader interface {
 	Pairs() int // at least 1
 }
 
+// A Rough generator can do with arrivals that go out a little late. The
+// engine then wakes once for several of them, where they are dense; 0 wakes
+// for each.
+type Rough interface {
+	Generator
+	Precision() time.Duration
+}
+
 // A Session is one simulated client with its own connection and variables.
 // It is not safe for concurrent use: the engine calls Do from one goroutine
 // at a time and Close once after the last Do.

@@ -154,6 +154,9 @@ func (l *loader) compileLoad(spec *loadSpec, plan *Plan, feeds map[string]*gener
 			out.Path += " (" + why + ")"
 		}
 	}
+	if rough, ok := out.Generator.(generators.Rough); ok {
+		out.Precision = rough.Precision()
+	}
 	if spec.users {
 		out.Users = spec.pieces
 		return out

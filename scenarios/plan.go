@@ -50,6 +50,7 @@ type Load struct {
 
 	MaxInFlight int           // sessions at the most
 	Patience    time.Duration // how long an arrival waits for a session before it is dropped
+	Precision   time.Duration // how late an arrival may go out so that several share one waking
 }
 
 // A Fault is one fault on the run's clock.

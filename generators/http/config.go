@@ -24,7 +24,7 @@ type Config struct {
 	Source    []string            `yaml:"source" doc:"Local IP addresses that new connections come from, in turn." example:"[10.0.0.1, 10.0.0.2]"`
 	ConnectTo map[string][]string `yaml:"connect_to" doc:"Addresses that new connections to a host:port go to instead, in turn; Host and the TLS name stay. These must be among the target's hosts." example:"{ \"shop.example:443\": [\"10.1.2.3:443\", \"10.1.2.4:443\"] }"`
 
-	Precision time.Duration `yaml:"precision" doc:"How late an arrival may go out so that several share one waking of the fast path; it shows as wait." default:"120us" min:"0s"`
+	Precision time.Duration `yaml:"precision" doc:"How late an arrival may go out so that several share one waking; it shows as wait." default:"120us" min:"0s"`
 
 	Steps []Step `yaml:"steps" doc:"The flow that each arrival plays, in order."`
 

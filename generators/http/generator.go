@@ -64,6 +64,9 @@ func newGenerator(c Config, env generators.Env, p *program) (*generator, error) 
 	return g, nil
 }
 
+// Precision is how late an arrival may go out.
+func (g *generator) Precision() time.Duration { return g.config.Precision }
+
 // Open makes a session. It connects when it is first used.
 func (g *generator) Open(ctx context.Context, id int) (generators.Session, error) {
 	if err := ctx.Err(); err != nil {

@@ -3,8 +3,7 @@ package engine
 import "time"
 
 // A Waiter waits until a moment on the monotonic clock, or until stop closes.
-// It reports whether the moment came. Each dispatcher calls it from a thread
-// of its own.
+// It reports whether the moment came. Each dispatcher has its own.
 type Waiter func(until time.Time, stop <-chan struct{}) bool
 
 // TimerWait waits on Go's own timers, which round up to a millisecond when

@@ -2,7 +2,7 @@
 
 package engine
 
-import "time"
-
-// PreciseWait is as precise as Go's timers outside Linux.
-func PreciseWait(until time.Time, stop <-chan struct{}) bool { return TimerWait(until, stop) }
+// newPreciseWaiter is as precise as Go's timers outside Linux.
+func newPreciseWaiter() (w Waiter, closeTimer func() error, err error) {
+	return TimerWait, func() error { return nil }, nil
+}

@@ -24,7 +24,7 @@ type Options struct {
 	Version     string            // brunt's own
 	Environment map[string]string // machine and versions, for the report
 	Faces       []journal.Sink    // shown every batch, in order, from one goroutine at a time; must not block
-	Wait        Waiter            // nil: PreciseWait
+	Wait        Waiter            // nil: a timer of the kernel's for each dispatcher
 
 	// Lease guards the run's faults from outside its process. The caller closes
 	// it after Play. Nil is for tests and plans without faults: nobody guards.
@@ -88,9 +88,6 @@ type Run struct {
 
 // New creates the run directory. Nothing is sent or touched before Play.
 func New(plan *scenarios.Plan, o Options) (*Run, error) {
-	if o.Wait == nil {
-		o.Wait = PreciseWait
-	}
 	if o.Lease == nil {
 		o.Lease = inProcess{}
 	}

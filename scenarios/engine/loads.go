@@ -123,7 +123,7 @@ type LoadsRun struct {
 type LoadsOptions struct {
 	Slice  Slice     // the zero value plays all of each load
 	Origin time.Time // when the run starts, by the monotonic clock: shortly ahead
-	Wait   Waiter    // nil: PreciseWait
+	Wait   Waiter    // nil: a timer of the kernel's for each dispatcher
 	// Redact takes secrets out of messages that came from outside; nil leaves
 	// them in.
 	Redact func(string) string
@@ -135,9 +135,6 @@ type LoadsOptions struct {
 
 // NewLoads prepares to play. Nothing is sent before Play.
 func NewLoads(plan *scenarios.Plan, o LoadsOptions) *LoadsRun {
-	if o.Wait == nil {
-		o.Wait = PreciseWait
-	}
 	second := o.Second
 	if o.Redact != nil {
 		second = func(at time.Duration, b journal.Batch) {

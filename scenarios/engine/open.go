@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"runtime"
 	"time"
 
 	"github.com/brunt-dev/brunt/generators"
@@ -13,7 +12,7 @@ import (
 type openLoad struct {
 	*load
 	queue *arrivalQueue
-	wait  Waiter
+	wait  Waiter // nil: a timer of the kernel's
 }
 
 // newOpenLoad makes the load's queue; sessions live until ctx ends or the
@@ -27,30 +26,53 @@ func newOpenLoad(ctx context.Context, l *load, wait Waiter) *openLoad {
 	return o
 }
 
-// dispatch hands out every arrival of the schedule at its due time, from a
-// thread of its own, until the schedule ends or stop closes. What is overdue
-// goes out at once, and its wait shows it, up to the load's patience: past its
-// ceiling brunt falls no further behind than that, and drops the rest.
+// dispatch hands out every arrival of the schedule at its due time, until the
+// schedule ends or stop closes. What is overdue goes out at once, and its wait
+// shows it, up to the load's patience: past its ceiling brunt falls no further
+// behind than that, and drops the rest.
 func (o *openLoad) dispatch(stop <-chan struct{}) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+	wait := o.wait
+	if wait == nil {
+		precise, closeTimer, err := newPreciseWaiter()
+		if err != nil { // out of descriptors: as good as it gets
+			precise, closeTimer = TimerWait, func() error { return nil }
+		}
+		wait = precise
+		defer func() { _ = closeTimer() }() // nobody waits for it any more
+	}
 	k := int64(0)
+	now, woke := o.origin, o.origin
 	for offset := range o.slice.Arrivals(o.plan) {
 		due := o.origin.Add(offset)
-		if !o.wait(due, stop) {
+		at, sleeps := due, now.Before(due)
+		if sleeps {
+			// Dense arrivals share a waking: it costs more than sending them.
+			at = latest(due, woke.Add(o.plan.Precision))
+		}
+		if !wait(at, stop) {
 			return
 		}
-		now := time.Now()
-		o.lag.add(now.Sub(due))
+		if now = time.Now(); sleeps {
+			woke = now
+		}
+		lag := now.Sub(due)
+		o.lag.add(lag)
 		o.offered.Add(1)
 		arrival := generators.Arrival{Index: o.slice.nth(k), Due: due}
 		k++
-		if now.Sub(due) > o.plan.Patience {
+		if lag > o.plan.Patience {
 			o.drop(arrival, now)
 			continue
 		}
-		o.queue.offer(arrival)
+		o.queue.offer(arrival, lag)
 	}
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }
 
 func (o *openLoad) expire(now time.Time) { o.queue.expire(now) }

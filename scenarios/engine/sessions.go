@@ -12,6 +12,11 @@ import (
 // A session is a goroutine of its own (see serve); they are opened on demand
 // up to max. An arrival that waited longer than patience is dropped.
 //
+// Connecting costs many times what a request does. So an arrival that comes
+// late waits for a session to come free: brunt is behind, and opening more
+// would put it further behind. When it is on time again, sessions are opened
+// for those that wait still, two for each arrival.
+//
 // The dispatcher calls offer; it never blocks.
 type arrivalQueue struct {
 	max      int
@@ -27,7 +32,11 @@ type arrivalQueue struct {
 	closed   bool
 }
 
-func (q *arrivalQueue) offer(a generators.Arrival) {
+// late is from when on an arrival is so.
+const late = time.Millisecond
+
+// offer takes an arrival that was due lag ago.
+func (q *arrivalQueue) offer(a generators.Arrival, lag time.Duration) {
 	q.mu.Lock()
 	if n := len(q.idle); n > 0 {
 		to := q.idle[n-1]
@@ -36,16 +45,27 @@ func (q *arrivalQueue) offer(a generators.Arrival) {
 		to <- a // has room for one, and only we send
 		return
 	}
-	if q.sessions < q.max {
-		id := q.sessions
+	q.waiting = append(q.waiting, a)
+	for opened := 0; opened < 2 && (lag < late || q.sessions == 0); opened++ {
+		if q.sessions == q.max || q.head == len(q.waiting) {
+			break
+		}
+		first, id := q.take(), q.sessions
 		q.sessions++
 		q.mu.Unlock()
-		q.open(id, a)
-		return
+		q.open(id, first)
+		q.mu.Lock()
 	}
-	q.waiting = append(q.waiting, a)
 	q.mu.Unlock()
 	q.expire(time.Now())
+}
+
+// take takes the oldest arrival of those that wait.
+func (q *arrivalQueue) take() generators.Arrival {
+	a := q.waiting[q.head]
+	q.head++
+	q.compact()
+	return a
 }
 
 // next is what a session calls when it has finished an arrival: the oldest
@@ -55,10 +75,7 @@ func (q *arrivalQueue) next(inbox chan generators.Arrival) (generators.Arrival, 
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.head < len(q.waiting) {
-		a := q.waiting[q.head]
-		q.head++
-		q.compact()
-		return a, true
+		return q.take(), true
 	}
 	if q.closed {
 		close(inbox)
@@ -76,9 +93,7 @@ func (q *arrivalQueue) expire(now time.Time) {
 			q.mu.Unlock()
 			return
 		}
-		a := q.waiting[q.head]
-		q.head++
-		q.compact()
+		a := q.take()
 		q.mu.Unlock()
 		q.drop(a, now)
 	}

@@ -1,0 +1,46 @@
+package engine
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/brunt-dev/brunt/generators"
+)
+
+// Which arrivals a session is opened for, and which wait. Nothing else happens:
+// no session ever comes free.
+func TestLateArrivalsWaitForASession(t *testing.T) {
+	const onTime, behind = 0, 5 * time.Millisecond
+	for _, test := range []struct {
+		name    string
+		max     int
+		lags    []time.Duration
+		opened  []int64 // the first arrival of each session, in order
+		waiting int
+	}{
+		{"on time, each has its own", 10, []time.Duration{onTime, onTime, onTime}, []int64{0, 1, 2}, 0},
+		{"there is none yet", 10, []time.Duration{behind}, []int64{0}, 0},
+		{"brunt is behind", 10, []time.Duration{onTime, behind, behind}, []int64{0}, 2},
+		// Two for each arrival, the oldest first.
+		{"on time again", 10, []time.Duration{onTime, behind, behind, behind, onTime, onTime}, []int64{0, 1, 2, 3, 4}, 1},
+		{"no more than there may be", 2, []time.Duration{onTime, behind, behind, onTime}, []int64{0, 1}, 2},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var opened []int64
+			q := &arrivalQueue{max: test.max, patience: time.Hour,
+				open: func(id int, first generators.Arrival) {
+					if id != len(opened) {
+						t.Errorf("session %d has id %d", len(opened), id)
+					}
+					opened = append(opened, first.Index)
+				}}
+			for i, lag := range test.lags {
+				q.offer(generators.Arrival{Index: int64(i), Due: time.Now()}, lag)
+			}
+			if !slices.Equal(opened, test.opened) || q.waitingNow() != test.waiting {
+				t.Errorf("sessions begin with %v, want %v; %d wait, want %d", opened, test.opened, q.waitingNow(), test.waiting)
+			}
+		})
+	}
+}
