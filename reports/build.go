@@ -40,6 +40,8 @@ func Build(j *journal.Journal) *Report {
 	for _, f := range p.Faults {
 		r.Faults = append(r.Faults, faultTruth(f, j, r.Run.State != unfinished))
 	}
+	r.readWorkers(j)
+	r.accountForWorkers(p.Workers)
 	r.readLoads(j, spans)
 	r.readProbes(j)
 	r.judgeObjectives(j)
@@ -48,11 +50,12 @@ func Build(j *journal.Journal) *Report {
 	r.Timeline = drawTimeline(j, r)
 
 	f := facts{
-		bottleneck: r.Trust.Bottleneck,
-		unwatched:  r.Trust.Unwatched,
-		complete:   r.Run.State == completed,
-		damaged:    len(r.Damage) > 0,
-		measured:   len(r.Objectives) > 0 || r.anySuccess(),
+		bottleneck:  r.Trust.Bottleneck,
+		unwatched:   r.Trust.Unwatched,
+		complete:    r.Run.State == completed,
+		damaged:     len(r.Damage) > 0,
+		shorthanded: len(r.lost) > 0,
+		measured:    len(r.Objectives) > 0 || r.anySuccess(),
 	}
 	for _, o := range r.Objectives {
 		f.findings = append(f.findings, o.State)

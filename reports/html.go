@@ -70,6 +70,7 @@ type page struct {
 	Failures   []failureRow
 	Samples    []sampleRow
 	Health     []healthRow
+	WorkerRows [][]string // without the head
 	Handshakes []string
 	Env        []pair
 	AllWarned  []string
@@ -174,6 +175,9 @@ func newPage(r *Report) (*page, error) {
 		p.addLoad(d, name)
 	}
 	p.Health = r.Trust.rows()
+	if rows := r.workerTable(); rows != nil {
+		p.WorkerRows = rows[1:]
+	}
 	for _, name := range r.loads {
 		if h := r.Loads[name].Handshakes; h != nil {
 			p.Handshakes = append(p.Handshakes, sentence(name+": "+h.String()))

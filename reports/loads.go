@@ -48,7 +48,7 @@ func (r *Report) readLoad(j *journal.Journal, p journal.LoadPlan, spans []span) 
 	c := j.Counts(p.Name, -1, forever)
 	l := &Load{
 		Kind: p.Kind, Model: p.Model, Planned: max(p.Arrivals, 0),
-		Offered: c.Offered, Sent: c.Sent, Completed: c.Completed, Dropped: c.Dropped, Canceled: c.Canceled,
+		Offered: c.Offered, Sent: c.Sent, Completed: c.Completed, Dropped: c.Dropped, Canceled: c.Canceled, Lost: c.Lost,
 		BytesOut: c.BytesOut, BytesIn: c.BytesIn,
 		Status:  c.Status,
 		Steps:   make(map[string]*Figures),

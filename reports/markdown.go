@@ -62,6 +62,12 @@ func Markdown(w io.Writer, r *Report) error {
 			markdownRow(&b, row...)
 		}
 	}
+	if rows := r.workerTable(); rows != nil {
+		b.WriteString("\n### Workers\n\n| Worker | Offered | Sent | Lost | Worst lag | CPU | Clock | Where |\n|---|---:|---:|---:|---:|---:|---|---|\n")
+		for _, row := range rows[1:] {
+			markdownRow(&b, row...)
+		}
+	}
 	fmt.Fprintf(&b, "\n<sub>generator: %s", escapeMarkdown(r.Trust.state()))
 	if r.Run.Started != nil {
 		fmt.Fprintf(&b, " · started %s", r.Run.Started.Format("2006-01-02 15:04:05 UTC"))

@@ -48,6 +48,7 @@ type Report struct {
 	Probes     map[string]*Probe `json:"probes"`
 	Phases     []Phase           `json:"phases"`
 	Trust      Trust             `json:"trust"`
+	Workers    []Worker          `json:"workers,omitempty"` // that offered the load; empty when brunt did itself
 
 	Environment map[string]string `json:"environment"`
 	Warnings    []string          `json:"warnings"` // what weakens the result without changing it
@@ -56,6 +57,7 @@ type Report struct {
 	Timeline Timeline `json:"timeline"` // what the charts show
 
 	loads, probes []string // in the plan's order
+	lost          []string // what is to be said of lost workers that were too many
 }
 
 // A Run says how the playing went.
@@ -114,6 +116,7 @@ type Load struct {
 	Completed int64   `json:"completed"`         // arrivals that ended, well or badly, after being sent
 	Dropped   int64   `json:"dropped"`           // arrivals given up before being sent: failed
 	Canceled  int64   `json:"canceled"`          // arrivals cut short by the end of the run
+	Lost      int64   `json:"lost,omitempty"`    // arrivals that went with a lost worker: not offered, or nobody knows
 	BytesOut  int64   `json:"sent_bytes"`
 	BytesIn   int64   `json:"received_bytes"`
 	Rate      float64 `json:"rate_per_second"` // operations ended a second, over the judged time

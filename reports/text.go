@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/brunt-dev/brunt/reports/journal"
 	"github.com/brunt-dev/brunt/reports/objective"
 )
 
@@ -29,6 +30,7 @@ func Text(w io.Writer, r *Report) error {
 	t.latencies()
 	t.errors()
 	t.generator()
+	t.workers()
 	t.warnings()
 	t.foot()
 	for i, line := range t.lines {
@@ -328,6 +330,30 @@ func portsShort(w Worst) string {
 		return "not known"
 	}
 	return count(int64(w.Ports)) + " of " + count(int64(w.PortLimit))
+}
+
+// most workers that a terminal shows; the lost ones come in any case.
+const detailedWorkers = 20
+
+func (t *text) workers() {
+	rows := t.r.workerTable()
+	if rows == nil {
+		return
+	}
+	tb := &table{right: []bool{false, true, true, true, true, true}}
+	left := 0
+	for i, row := range rows {
+		if i > detailedWorkers && t.r.Workers[i-1].State != journal.WorkerLost {
+			left++
+			continue
+		}
+		tb.add(row...)
+	}
+	t.section("Workers")
+	t.table(tb)
+	if left > 0 {
+		t.line("  and %d more, in report.json", left)
+	}
 }
 
 // state says in a few words whether the generator is to be trusted.

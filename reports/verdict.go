@@ -23,13 +23,14 @@ const (
 
 // facts are all that the verdict hangs on.
 type facts struct {
-	findings   []objective.State
-	faults     []Truth
-	bottleneck bool // the generator was
-	unwatched  bool // nothing says how the generator was
-	complete   bool // the run was played to its planned end
-	damaged    bool // part of the journal could not be read
-	measured   bool // there is something to go by: an objective, or an operation that succeeded
+	findings    []objective.State
+	faults      []Truth
+	bottleneck  bool // the generator was
+	unwatched   bool // nothing says how the generator was
+	complete    bool // the run was played to its planned end
+	damaged     bool // part of the journal could not be read
+	shorthanded bool // more workers were lost than may be
+	measured    bool // there is something to go by: an objective, or an operation that succeeded
 }
 
 // judge gives the verdict. A failure counts whatever else went wrong: what was
@@ -41,7 +42,7 @@ func judge(f facts) Verdict {
 			return Fail
 		}
 	}
-	if f.bottleneck || f.unwatched || !f.complete || f.damaged || !f.measured {
+	if f.bottleneck || f.unwatched || !f.complete || f.damaged || f.shorthanded || !f.measured {
 		return Inconclusive
 	}
 	for _, s := range f.findings {

@@ -50,6 +50,8 @@ func TestJudge(t *testing.T) {
 		// Interrupted, aborted, crashed.
 		{"cut short", with(func(f *facts) { f.findings = []objective.State{held}; f.complete = false }), Inconclusive},
 		{"cut short after it broke", with(func(f *facts) { f.findings = []objective.State{broke}; f.complete = false }), Fail},
+		// Part of the load was not offered.
+		{"worker lost", with(func(f *facts) { f.findings = []objective.State{held}; f.shorthanded = true }), Inconclusive},
 		// What cannot be read may have said otherwise.
 		{"damaged", with(func(f *facts) { f.findings = []objective.State{held}; f.damaged = true }), Inconclusive},
 	}

@@ -68,6 +68,7 @@ func (r *Report) whyInconclusive() []string {
 	case r.Run.State != completed:
 		say("The run was %s at %s of %s: %s", r.Run.State, moment(r.Run.Ended), moment(r.Run.Planned), cmp.Or(r.Run.Text, "nothing says why"))
 	}
+	out = append(out, r.lost...)
 	if r.Trust.Bottleneck || r.Trust.Unwatched {
 		what := "The generator was the bottleneck, so this run cannot pass"
 		if r.Trust.Unwatched {
@@ -298,6 +299,9 @@ func (r *Report) tellLoad(name string) string {
 		s += ", all of them sent"
 	default:
 		s += fmt.Sprintf(", %s of them sent", count(l.Sent))
+	}
+	if l.Lost > 0 {
+		s += fmt.Sprintf(", %s lost with a worker", count(l.Lost))
 	}
 	failed := int64(0)
 	for _, n := range l.Errors {

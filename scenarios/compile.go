@@ -102,7 +102,11 @@ func (l *loader) compile(env CompileEnv) *Plan {
 	for _, spec := range l.loads {
 		plan.Loads = append(plan.Loads, l.compileLoad(spec, plan, feeds))
 	}
-	for _, spec := range l.faults {
+	faultSpecs, probeSpecs := l.faults, l.probes
+	if l.options.LoadsOnly {
+		faultSpecs, probeSpecs = nil, nil
+	}
+	for _, spec := range faultSpecs {
 		f, err := spec.kind.New(spec.config, chaos.Env{Fault: spec.name, For: spec.options.For, Seed: l.seed("fault", spec.name),
 			Processes: env.Processes, Proxies: env.Proxies, Resolvers: env.Resolvers, Containers: l.containers, Kubernetes: l.kubernetes,
 			Protect: l.protect, Allow: plan.Allow})
@@ -112,7 +116,7 @@ func (l *loader) compile(env CompileEnv) *Plan {
 		plan.Faults = append(plan.Faults, Fault{Name: spec.name, Kind: spec.kind.Name, At: spec.plan.At, For: spec.plan.For, OneShot: spec.oneShot, Fault: f,
 			AllowIrreversible: spec.options.AllowIrreversible, On: spec.on})
 	}
-	for _, spec := range l.probes {
+	for _, spec := range probeSpecs {
 		p, err := spec.kind.New(spec.config, probes.Env{Name: spec.name, Allow: plan.Allow, Kubernetes: probes.Kubernetes(l.kubernetes)})
 		if err != nil {
 			l.d.Report(keyOr(spec.node), decode.CodeBadValue, "probe "+spec.name+": "+err.Error(), "")

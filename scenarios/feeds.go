@@ -66,6 +66,7 @@ func (l *loader) readFeed(f *feedSpec, n decode.Node) {
 		return
 	}
 	at, _ := n.Get(key)
+	l.files[path] = true
 	t, ok := l.tables[key+":"+path]
 	if !ok {
 		file, err := l.openFile(path)
@@ -92,6 +93,7 @@ func (l *loader) readFeed(f *feedSpec, n decode.Node) {
 
 // openFile opens a file that the scenario names, relative to its folder.
 func (l *loader) openFile(path string) (*os.File, error) {
+	l.files[path] = true
 	full := path
 	if !filepath.IsAbs(path) {
 		full = filepath.Join(l.options.Dir, path)

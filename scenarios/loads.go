@@ -79,7 +79,7 @@ func (l *loader) readLoad(e decode.Entry) (*loadSpec, bool) {
 	l.session, l.names, l.reading = known.has, known, spec
 	decoded := l.d.Decode(config, spec.config)
 	if decoded {
-		placeFiles(reflect.ValueOf(spec.config), l.options.Dir)
+		l.placeFiles(reflect.ValueOf(spec.config))
 	}
 	l.checkAddresses(config)
 	l.session, l.names, l.reading = nil, nil, nil
@@ -278,11 +278,11 @@ func fieldByKey(t reflect.Type, match func(reflect.StructField) bool) (reflect.S
 
 // placeFiles makes the paths in a configuration (fields tagged file:"true")
 // start at the scenario's folder, as those of data feeds do.
-func placeFiles(v reflect.Value, dir string) {
+func (l *loader) placeFiles(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Pointer:
 		if !v.IsNil() {
-			placeFiles(v.Elem(), dir)
+			l.placeFiles(v.Elem())
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
@@ -291,9 +291,12 @@ func placeFiles(v reflect.Value, dir string) {
 				continue
 			}
 			if f.Tag.Get("file") != "true" {
-				placeFiles(in, dir)
-			} else if in.Kind() == reflect.String && in.String() != "" && !filepath.IsAbs(in.String()) {
-				in.SetString(filepath.Join(dir, in.String()))
+				l.placeFiles(in)
+			} else if in.Kind() == reflect.String && in.String() != "" {
+				l.files[in.String()] = true
+				if !filepath.IsAbs(in.String()) {
+					in.SetString(filepath.Join(l.options.Dir, in.String()))
+				}
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -20,6 +21,9 @@ type Options struct {
 	Dir string
 	// Vars take the place of entries of the scenario's vars.
 	Vars map[string]string
+	// LoadsOnly makes no fault and no probe: it is for workers, which play the
+	// loads and know nothing of what faults and probes need.
+	LoadsOnly bool
 }
 
 // A Scenario is a file that was read and found good. It is immutable and may
@@ -34,11 +38,15 @@ type Scenario struct {
 	Proxies  map[string]ProxySpec // the proxies to start, their variables resolved as far as they were known
 	Warnings decode.Problems      // honest mistakes; the scenario can be played all the same
 
+	Files   []string // those that it reads, as written: data feeds, traces, and what its loads name
+	MayLose int      // workers.may_lose
+
 	Resolvers map[string]ResolverSpec // the resolvers to start, their variables likewise
 
 	kinds   Kinds
 	options Options
 	spec    *loader
+	drawn   map[string]string // variables of the environment that were found
 }
 
 // Parse reads a scenario and checks all that can be checked without touching
@@ -48,6 +56,16 @@ type Scenario struct {
 // Besides src it reads the files that the scenario names (data feeds and
 // traces) and the environment, through o.
 func Parse(file string, src []byte, kinds Kinds, o Options) (*Scenario, error) {
+	drawn := map[string]string{}
+	if env := o.Env; env != nil {
+		o.Env = func(name string) (string, bool) {
+			value, ok := env(name)
+			if ok {
+				drawn[name] = value
+			}
+			return value, ok
+		}
+	}
 	l := load(file, src, kinds, o, nil, map[string]table{})
 	if err := l.problems().Err(); err != nil {
 		return nil, err
@@ -55,8 +73,22 @@ func Parse(file string, src []byte, kinds Kinds, o Options) (*Scenario, error) {
 	return &Scenario{
 		File: file, Source: src, Name: l.top.Name, Seed: l.top.Seed,
 		Stack: l.top.Target.Stack.value, Proxies: l.proxySpecs(), Resolvers: l.resolverSpecs(), Warnings: l.problems().Warnings(),
-		kinds: kinds, options: o, spec: l,
+		Files: slices.Sorted(maps.Keys(l.files)), MayLose: l.top.Workers.MayLose,
+		kinds: kinds, options: o, spec: l, drawn: drawn,
 	}, nil
+}
+
+// A Source is what a scenario was read with, besides its text: what another
+// process needs to read it again.
+type Source struct {
+	Dir  string            // as in Options
+	Vars map[string]string // as in Options
+	Env  map[string]string // the variables of the environment that it draws on: secrets
+}
+
+// ReadWith returns what the scenario was read with.
+func (s *Scenario) ReadWith() Source {
+	return Source{Dir: s.options.Dir, Vars: maps.Clone(s.options.Vars), Env: maps.Clone(s.drawn)}
 }
 
 // Redact puts the names of environment variables in the place of the values
@@ -92,6 +124,7 @@ type loader struct {
 	production []productionName
 
 	feeds  map[string]*feedSpec
+	files  map[string]bool  // names of files that the scenario reads, as written
 	tables map[string]table // data files read so far, shared with later readings of the same scenario
 	loads  []*loadSpec
 	probes []*probeSpec
@@ -110,7 +143,7 @@ type loader struct {
 // examples of them.
 func load(file string, src []byte, kinds Kinds, o Options, stack map[string]string, tables map[string]table) *loader {
 	l := &loader{kinds: kinds, options: o, file: file, stackGiven: stack,
-		tables: tables, broken: map[string]bool{}, feeds: map[string]*feedSpec{}}
+		tables: tables, files: map[string]bool{}, broken: map[string]bool{}, feeds: map[string]*feedSpec{}}
 	l.x = &expander{env: o.Env, vars: map[string]*variable{}, secrets: map[string]string{}}
 	doc, problems := decode.Parse(file, src)
 	if problems.Err() != nil {

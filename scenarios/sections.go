@@ -22,6 +22,7 @@ type document struct {
 	Watch       probNode `yaml:"watch" doc:"Named things to watch during the run, each of one kind of probe."`
 	SteadyState expects  `yaml:"steady_state" doc:"What must hold all through calm: from the end of the warm-up to the end, less every fault's time."`
 	Phases      phasNode `yaml:"phases" required:"true" doc:"Spans of the run, one after the other. Loads, faults and expectations hang off them."`
+	Workers     workers  `yaml:"workers" doc:"What may happen to workers, where the load is offered by several (brunt run --workers)."`
 	Baseline    baseNode `yaml:"baseline" doc:"What to compare the run with. Not built yet."`
 	Report      []string `yaml:"report" enum:"html,junit,json,markdown,vegeta" doc:"Formats to write besides the result on the terminal; by default all but vegeta."`
 }
@@ -63,6 +64,11 @@ type safety struct {
 
 	Lease time.Duration `yaml:"lease" min:"1s" max:"10m" example:"15s" doc:"How long faults may stay when the run does not renew its lease on them, because it is dead or frozen; 15s unless told."`
 	Renew time.Duration `yaml:"renew" min:"100ms" max:"5m" example:"5s" doc:"How often the run renews its lease: at least twice within it; 5s, or a third of a shorter lease, unless told."`
+}
+
+// workers is the section of that name.
+type workers struct {
+	MayLose int `yaml:"may_lose" min:"0" max:"10000" example:"1" doc:"How many workers may be lost before the run shows nothing; none unless told. What a lost one did not offer is counted and told all the same."`
 }
 
 // loadOptions are the keys of a load beside its kind and its steps.

@@ -137,6 +137,10 @@ func (f *follower) event(e journal.Event) {
 	case journal.AbortBreach:
 		f.now.aborting = clean(e.Text)
 		f.say(e.At, bad, "abort: %s", e.Text)
+	case journal.WorkerState:
+		if e.State == journal.WorkerLost && e.Text != "" {
+			f.say(e.At, bad, "%s lost: %s", e.Name, e.Text)
+		}
 	case journal.Note:
 		as := plain
 		if e.State == "warning" {

@@ -68,6 +68,7 @@ Without a terminal it shows the lines that run does.`,
 		},
 	}
 	p.flags(cmd)
+	p.workers.flags(cmd)
 	varFlag(cmd, &vars)
 	cmd.Flags().BoolVar(&lines, "plain", false, "show the progress as lines, as run does")
 	return cmd

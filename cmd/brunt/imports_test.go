@@ -23,6 +23,9 @@ var mayImport = []struct {
 	{"examples/bench", []string{"examples/truth"}},
 	{"examples/*", nil},
 	{"tui", []string{"reports", "reports/journal", "reports/objective"}},
+	// Several machines play what the engine plays on one; kinds stay with the binary.
+	{"scenarios/cluster", []string{"scenarios", "scenarios/engine", "generators", "reports/journal"}},
+	{"scenarios/cluster/*", []string{"scenarios/cluster"}},
 	{"scenarios/engine", []string{"scenarios", "generators", "chaos", "scenarios/probes", "reports/journal"}},
 	{"scenarios/probes", nil},
 	{"scenarios/probes/probetest", []string{"scenarios/probes"}},

@@ -97,7 +97,7 @@ Exit codes: 0 pass, 1 fail, 2 bad usage or scenario, 3 inconclusive,
 		runCommand(), quickCommand(), gamedayCommand(),
 		checkCommand(), planCommand(), initCommand(),
 		explainCommand(), schemaCommand(),
-		reportCommand(), undoCommand(), faultsCommand(), reaperCommand(),
+		reportCommand(), undoCommand(), faultsCommand(), reaperCommand(), workerCommand(),
 		doctorCommand(), truthCommand(), clockRunCommand(),
 	)
 	root.AddCommand(helperCommands()...)

@@ -44,6 +44,7 @@ waiting for requests in flight. The exit code is the verdict.`,
 		},
 	}
 	p.flags(cmd)
+	p.workers.flags(cmd)
 	varFlag(cmd, &vars)
 	return cmd
 }
@@ -59,6 +60,7 @@ type face interface {
 // play is what run, quick and gameday share: from a checked scenario to an
 // exit code.
 type play struct {
+	workers
 	out  string // the run directory; empty: one of its own under brunt-runs
 	face func(journal.Plan, *engine.Run) face
 }
@@ -71,7 +73,7 @@ func (p *play) play(ctx context.Context, scenario *scenarios.Scenario, stdout, s
 	// A scenario that cannot be compiled is refused before anything starts.
 	sketch, err := scenario.Compile(nil, placeholderEnv(scenario))
 	if err == nil {
-		err = checkMachine(sketch)
+		err = errors.Join(checkMachine(sketch), p.workers.check(sketch))
 	}
 	if err != nil {
 		return exit(exitUsage, err)
@@ -121,11 +123,22 @@ func (p *play) play(ctx context.Context, scenario *scenarios.Scenario, stdout, s
 		return exit(exitUsage, fmt.Errorf("brunt: %w", err))
 	}
 
-	faces := &lateFace{}
-	run, err := engine.New(plan, engine.Options{
+	options := engine.Options{
 		Dir: dir, Scenario: scenario.Source, Version: version(), Environment: environment(),
-		Faces: []journal.Sink{faces}, Redact: scenario.Redact, Lease: lease.guard(), Observe: results.observe(),
-	})
+		Redact: scenario.Redact, Lease: lease.guard(), Observe: results.observe(),
+	}
+	crew, err := p.assemble(ctx, scenario, plan, around, dir)
+	if err != nil {
+		return exit(exitUsage, fmt.Errorf("brunt: refused before any traffic: %w", err))
+	}
+	if crew != nil {
+		defer endCrew(crew, stderr)
+		options.Crew = crew
+	}
+
+	faces := &lateFace{}
+	options.Faces = []journal.Sink{faces}
+	run, err := engine.New(plan, options)
 	if err != nil {
 		return exit(exitUsage, fmt.Errorf("brunt: %w", err))
 	}

@@ -52,6 +52,10 @@ func (s *statusLines) event(e journal.Event) {
 		}
 	case journal.LoadError:
 		s.line(e.At, "%s %s: %s", e.Name, e.State, e.Text)
+	case journal.WorkerState:
+		if e.State == journal.WorkerLost && e.Text != "" {
+			s.line(e.At, "%s lost: %s", e.Name, e.Text)
+		}
 	case journal.AbortBreach:
 		s.line(e.At, "abort: %s", e.Text)
 	case journal.Note:

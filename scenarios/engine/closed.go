@@ -36,7 +36,7 @@ func (c *closedLoad) dispatch(stop <-chan struct{}) {
 		if at >= c.end {
 			return
 		}
-		want := c.slice.share(min(int(generators.At(c.plan.Users, at)+0.5), c.plan.MaxInFlight))
+		want := c.slice.Share(min(int(generators.At(c.plan.Users, at)+0.5), c.plan.MaxInFlight))
 		for len(c.users) < want {
 			quit := make(chan struct{})
 			c.users = append(c.users, quit)

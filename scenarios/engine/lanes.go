@@ -39,7 +39,7 @@ func startLanes(ctx context.Context, l *load) *laneLoad {
 		p.stats = append(p.stats, stats)
 		run := generators.LoopRun{
 			Origin: l.origin, Patience: l.plan.Patience,
-			MaxSessions: share(l.slice.share(l.plan.MaxInFlight), i, n),
+			MaxSessions: share(l.slice.Share(l.plan.MaxInFlight), i, n),
 			Stop:        &p.stop, Hurry: &p.hurry, Stats: stats,
 			Record: func(op *generators.LoopOp) { l.recordLoop(i, op) },
 		}
@@ -48,7 +48,7 @@ func startLanes(ctx context.Context, l *load) *laneLoad {
 		} else {
 			run.End = l.plan.Users[len(l.plan.Users)-1].End
 			run.Users = func(at time.Duration) int {
-				return share(l.slice.share(int(generators.At(l.plan.Users, at)+0.5)), i, n)
+				return share(l.slice.Share(int(generators.At(l.plan.Users, at)+0.5)), i, n)
 			}
 		}
 		l.sessions.Go(func() {

@@ -27,9 +27,9 @@ func (s Slice) of() int { return max(s.Of, 1) }
 // nth is the number in the whole of number k of the slice.
 func (s Slice) nth(k int64) int64 { return k*int64(s.of()) + int64(s.Index) }
 
-// share is the slice's part of a number of things, one too many going to the
+// Share is the slice's part of a number of things, one too many going to the
 // first slices.
-func (s Slice) share(whole int) int { return share(whole, s.Index, s.of()) }
+func (s Slice) Share(whole int) int { return share(whole, s.Index, s.of()) }
 
 // part is the j-th of m parts of the slice.
 func (s Slice) part(j, m int) Slice { return Slice{Index: s.Index + j*s.of(), Of: s.of() * m} }

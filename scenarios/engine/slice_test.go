@@ -81,7 +81,7 @@ func TestSharesAddUp(t *testing.T) {
 		whole, n, lanes := rapid.IntRange(0, 100_000).Draw(t, "whole"), rapid.IntRange(1, 100).Draw(t, "workers"), rapid.IntRange(1, 8).Draw(t, "lanes")
 		sum, least, most := 0, whole, 0
 		for i := range n {
-			part := Slice{Index: i, Of: n}.share(whole)
+			part := Slice{Index: i, Of: n}.Share(whole)
 			inLanes := 0
 			for j := range lanes {
 				inLanes += share(part, j, lanes)
