@@ -16,8 +16,11 @@ import (
 	"github.com/brunt-dev/brunt/examples/shop"
 	"github.com/brunt-dev/brunt/generators/http"
 	"github.com/brunt-dev/brunt/generators/vegeta"
+	"github.com/brunt-dev/brunt/reports/journal"
 	"github.com/brunt-dev/brunt/scenarios"
+	"github.com/brunt-dev/brunt/scenarios/probes"
 	httpprobe "github.com/brunt-dev/brunt/scenarios/probes/http"
+	kubeprobe "github.com/brunt-dev/brunt/scenarios/probes/kubernetes"
 )
 
 // kinds is the one list of everything a scenario may name. A new kind is a
@@ -41,6 +44,14 @@ func kinds() scenarios.Kinds {
 		}, clusterFaults()...),
 		Probes: []scenarios.ProbeKind{
 			scenarios.ProbeOf("http", "A health check, its latency, or a number in a JSON answer.", httpprobe.New, httpprobe.Unit, httpprobe.What),
+			scalingProbe("hpa", "A HorizontalPodAutoscaler, what it scales, and the pods of that.", watchers().HPA, kubeprobe.WhatHPA, kubeprobe.Series, func(c kubeprobe.HPA) kubeprobe.Of { return c.Of }),
+			scalingProbe("keda", "A ScaledObject of KEDA, its autoscaler, what that scales, and the pods.", watchers().KEDA, kubeprobe.WhatKEDA, kubeprobe.KEDASeries, func(c kubeprobe.KEDA) kubeprobe.Of { return c.Of }),
+			scalingProbe("deployment", "A Deployment and its pods, whoever scales it.", watchers().Deployment, kubeprobe.WhatDeployment, kubeprobe.Series, func(c kubeprobe.Deployment) kubeprobe.Of { return c.Of }),
+			scalingProbe("pods", "The pods of a selector.", watchers().Pods, kubeprobe.WhatPods, kubeprobe.Series, func(c kubeprobe.Pods) kubeprobe.Of { return c.Of }),
+			seriesProbe("nodes", "The nodes of a selector: which join, are ready, and leave.", watchers().Nodes, "", kubeprobe.WhatNodes, kubeprobe.NodesSeries),
+			seriesProbe("rollout", "How far a rollout of a Deployment is.", watchers().Rollout, "ratio", kubeprobe.WhatRollout, kubeprobe.RolloutSeries),
+			seriesProbe("cluster_autoscaler", "What the cluster autoscaler does for the namespace's pods.", watchers().ClusterAutoscaler, "", kubeprobe.WhatClusterAutoscaler, kubeprobe.ClusterAutoscalerSeries),
+			seriesProbe("karpenter", "The NodeClaims of Karpenter: nodes on their way.", watchers().Karpenter, "", kubeprobe.WhatKarpenter, kubeprobe.KarpenterSeries),
 		},
 		Stacks: []scenarios.StackKind{{
 			Name:      "shop",
@@ -50,6 +61,22 @@ func kinds() scenarios.Kinds {
 		}},
 		Planned: plannedKinds(),
 	}
+}
+
+func watchers() kubeprobe.Watchers { return kubeprobe.Watchers{Connect: clusterToWatch} }
+
+// scalingProbe is a kind that watches replicas, with what a scenario says of them.
+func scalingProbe[C any](name, doc string, new func(C, probes.Env) (probes.Probe, error), what func(C) string, series []string, of func(C) kubeprobe.Of) scenarios.ProbeKind {
+	return scenarios.ScalingProbeOf(name, doc, new, what, series, func(c C) journal.ScalingPlan {
+		said := of(c)
+		return journal.ScalingPlan{Loads: said.Loads, PerReplica: said.PerReplica, Price: said.Price}
+	})
+}
+
+func seriesProbe[C any](name, doc string, new func(C, probes.Env) (probes.Probe, error), unit string, what func(C) string, series []string) scenarios.ProbeKind {
+	k := scenarios.ProbeOf(name, doc, new, func(C) string { return unit }, what)
+	k.Series = series
+	return k
 }
 
 // mend finds the kind that can undo a receipt.
@@ -82,7 +109,7 @@ func plannedKinds() []scenarios.PlannedKind {
 	}
 	add("generator", "k6", "grpc", "websocket", "kafka", "rabbitmq", "nats", "mqtt", "postgres", "mysql", "redis", "memcached", "mongodb", "tcp", "udp", "exec")
 	add("fault", "container_kill", "net_delay", "net_loss", "net_partition", "mesh", "istio", "linkerd")
-	add("probe", "hpa", "deployment", "pods", "nodes", "keda", "prometheus", "postgres_lag", "sql", "exec")
+	add("probe", "prometheus", "postgres_lag", "sql", "exec")
 	add("expectation", "recovery")
 	return planned
 }

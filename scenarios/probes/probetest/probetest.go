@@ -31,6 +31,9 @@ type Subject struct {
 	Hang func()
 	// Contacts counts how often anything was asked of the thing watched.
 	Contacts func() int
+	// Kubernetes is the target of kinds that it bounds, and not addresses: the
+	// cluster is named in the scenario. Without one such a kind touches nothing.
+	Kubernetes probes.Kubernetes
 	// Ignore says which goroutines are not the probe's: those of the thing
 	// watched.
 	Ignore []goleak.Option
@@ -63,7 +66,9 @@ func Run(t *testing.T, make func(t *testing.T) Subject) {
 // everything allows any address.
 func everything(string) error { return nil }
 
-func env() probes.Env { return probes.Env{Name: "subject", Allow: everything} }
+func (s Subject) env() probes.Env {
+	return probes.Env{Name: "subject", Allow: everything, Kubernetes: s.Kubernetes}
+}
 
 // A watching is a Watch under way.
 type watching struct {
@@ -157,13 +162,13 @@ func (s Subject) good(r probes.Reading) bool {
 func (s Subject) broken(r probes.Reading) bool { return !s.good(r) }
 
 func readsWorking(t *testing.T, s Subject) {
-	w := watch(t, s, s.New(t, env()))
+	w := watch(t, s, s.New(t, s.env()))
 	w.next("good", s.good)
 	w.next("good again", s.good)
 }
 
 func failedLookIsReading(t *testing.T, s Subject) {
-	w := watch(t, s, s.New(t, env()))
+	w := watch(t, s, s.New(t, s.env()))
 	w.next("good", s.good)
 	s.Break()
 	w.next("a failure", s.broken)
@@ -173,7 +178,7 @@ func failedLookIsReading(t *testing.T, s Subject) {
 }
 
 func returnsWhenDone(t *testing.T, s Subject) {
-	w := watch(t, s, s.New(t, env()))
+	w := watch(t, s, s.New(t, s.env()))
 	w.next("good", s.good)
 	w.end(s)
 }
@@ -181,7 +186,7 @@ func returnsWhenDone(t *testing.T, s Subject) {
 func silentWhenDone(t *testing.T, s Subject) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	err := s.New(t, env()).Watch(ctx, func(r probes.Reading) {
+	err := s.New(t, s.env()).Watch(ctx, func(r probes.Reading) {
 		t.Errorf("emitted %+v though ctx had ended", r)
 	})
 	if err != nil {
@@ -196,7 +201,7 @@ func returnsFromHang(t *testing.T, s Subject) {
 	s.Hang()
 	defer s.Mend()
 	contacted := s.Contacts()
-	w := watch(t, s, s.New(t, env()))
+	w := watch(t, s, s.New(t, s.env()))
 	poll := time.NewTicker(time.Millisecond)
 	defer poll.Stop()
 	for deadline := time.Now().Add(patience); s.Contacts() == contacted; <-poll.C {
@@ -208,8 +213,11 @@ func returnsFromHang(t *testing.T, s Subject) {
 }
 
 func asksFirst(t *testing.T, s Subject) {
+	if s.Kubernetes != (probes.Kubernetes{}) {
+		return // the target is what it was given: see nilAllowsNothing
+	}
 	asked := make(chan string, 1)
-	e := env()
+	e := s.env()
 	e.Allow = func(address string) error {
 		select {
 		case asked <- address:
@@ -231,8 +239,8 @@ func asksFirst(t *testing.T, s Subject) {
 }
 
 func nilAllowsNothing(t *testing.T, s Subject) {
-	e := env()
-	e.Allow = nil
+	e := s.env()
+	e.Allow, e.Kubernetes = nil, probes.Kubernetes{}
 	w := watch(t, s, s.New(t, e))
 	w.next("an error", func(r probes.Reading) bool { return r.Err != nil })
 	w.end(s)
@@ -242,7 +250,7 @@ func nilAllowsNothing(t *testing.T, s Subject) {
 }
 
 func inertBeforeWatch(t *testing.T, s Subject) {
-	s.New(t, env())
+	s.New(t, s.env())
 	if n := s.Contacts(); n > 0 {
 		t.Errorf("%d contacts before Watch was called", n)
 	}
