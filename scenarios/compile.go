@@ -90,7 +90,7 @@ func (l *loader) compile(env CompileEnv) *Plan {
 		}
 	}
 	guard := l.guard
-	plan := &Plan{Allow: guard.Allow, MaxTargets: l.top.Safety.MaxTargets, AllowProduction: l.top.Safety.AllowProduction, Reports: l.top.Report}
+	plan := &Plan{Allow: guard.Allow, MaxTargets: l.top.Safety.MaxTargets, AllowProduction: l.top.Safety.AllowProduction, Kubernetes: l.kubernetes, Reports: l.top.Report}
 	plan.Lease, plan.Renew = l.top.Safety.lease()
 	if len(plan.Reports) == 0 {
 		plan.Reports = defaultReports()

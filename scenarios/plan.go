@@ -29,6 +29,9 @@ type Plan struct {
 	MaxTargets int
 	// AllowProduction lets faults be injected where names look like production.
 	AllowProduction bool
+	// Kubernetes is the cluster and the namespace of the target; its zero value
+	// says that there is none.
+	Kubernetes chaos.Kubernetes
 	// Lease is how long the run's faults may stay without a sign of life from
 	// the run, and Renew how often it gives one.
 	Lease, Renew time.Duration

@@ -80,7 +80,7 @@ func (f *fault) Rehearse(ctx context.Context, receipt chaos.Receipt) error {
 	if denied != nil {
 		return errors.Join(denied, errors.New("brunt rbac SCENARIO prints the role it needs"))
 	}
-	if err := each(d.Edits, func(_ int, e Edit) error { return c.Apply(Dry(ctx), receipt, e) }); err != nil {
+	if err := each(d.Edits, func(_ int, e Edit) error { return c.Apply(Dry(ctx), receipt, e, f.kind.Body) }); err != nil {
 		return fmt.Errorf("try it without keeping it: %w", err)
 	}
 	return nil

@@ -14,6 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/brunt-dev/brunt/chaos"
 )
 
 // A Resource is a kind of object as the API serves it.
@@ -76,6 +78,16 @@ func told(what string, err error) error {
 		return fmt.Errorf("%s: %w (brunt rbac SCENARIO prints the role it needs)", what, err)
 	}
 	return fmt.Errorf("%s: %w", what, err)
+}
+
+// Reach says whether the API server answers and takes the credentials.
+func Reach(ctx context.Context, connect Connect, target chaos.Kubernetes) error {
+	c, err := connect.Open(target)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return told("look at the cluster", c.rest.Get().AbsPath("/version").Do(ctx).Error())
 }
 
 // Get reads one object; the error wraps ErrAbsent when there is none. The

@@ -124,10 +124,10 @@ const (
 )
 
 // Apply makes the edit and its marks in one call. It is no error when that has
-// been done before.
-func (c *Cluster) Apply(ctx context.Context, receipt chaos.Receipt, e Edit) error {
+// been done before. complete, which may be nil, completes an object that is made.
+func (c *Cluster) Apply(ctx context.Context, receipt chaos.Receipt, e Edit, complete func(*unstructured.Unstructured, chaos.Receipt) error) error {
 	if e.Made {
-		return c.applyBody(ctx, receipt, e)
+		return c.applyBody(ctx, receipt, e, complete)
 	}
 	_, err := c.edit(ctx, e, func(object *unstructured.Unstructured) error {
 		switch other := marksOf(object); {
@@ -149,7 +149,7 @@ func (c *Cluster) Apply(ctx context.Context, receipt chaos.Receipt, e Edit) erro
 	return err
 }
 
-func (c *Cluster) applyBody(ctx context.Context, receipt chaos.Receipt, e Edit) error {
+func (c *Cluster) applyBody(ctx context.Context, receipt chaos.Receipt, e Edit, complete func(*unstructured.Unstructured, chaos.Receipt) error) error {
 	if len(e.Body) == 0 {
 		return fmt.Errorf("make %s: the receipt has no body of it", e)
 	}
@@ -158,6 +158,11 @@ func (c *Cluster) applyBody(ctx context.Context, receipt chaos.Receipt, e Edit) 
 		return fmt.Errorf("make %s: %w", e, err)
 	}
 	object := &unstructured.Unstructured{Object: body}
+	if complete != nil {
+		if err := complete(object, receipt); err != nil {
+			return fmt.Errorf("make %s: %w", e, err)
+		}
+	}
 	if err := mark(object, receipt, c.Place.Namespace, e); err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/brunt-dev/brunt/chaos"
 )
@@ -75,6 +76,9 @@ type Kind struct {
 	// Seen says what is to be seen of the fault, given what its edits look
 	// like: of all of them together, Active while any is in place.
 	Seen func(context.Context, *Cluster, chaos.Receipt, Data, chaos.State) (chaos.State, error)
+	// Body completes an object that the fault makes, when the receipt's end is
+	// known.
+	Body func(*unstructured.Unstructured, chaos.Receipt) error
 	// Whole says whether a receipt has what the kind needs. Nil: an edit.
 	Whole func(Data) bool
 }
@@ -171,7 +175,7 @@ func (f *fault) Inject(ctx context.Context, receipt chaos.Receipt) error {
 }
 
 func (f *fault) inject(ctx context.Context, c *Cluster, receipt chaos.Receipt, d Data) error {
-	if err := each(d.Edits, func(_ int, e Edit) error { return c.Apply(ctx, receipt, e) }); err != nil {
+	if err := each(d.Edits, func(_ int, e Edit) error { return c.Apply(ctx, receipt, e, f.kind.Body) }); err != nil {
 		return err
 	}
 	if f.kind.Inject == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -383,5 +384,55 @@ func TestValidate(t *testing.T) {
 		if (test.want == "") != (got == "") || !strings.Contains(got, test.want) {
 			t.Errorf("%s: %q, want %q in it", test.name, got, test.want)
 		}
+	}
+}
+
+// Every kind that undo mends is found by its marks alone, and mended by them.
+func TestFoundByMarks(t *testing.T) {
+	for name, form := range forms {
+		t.Run(name, func(t *testing.T) {
+			api := cluster(t)
+			before := without(api.State(), form.ignore)
+			fault, err := form.make(env(api))
+			receipt := inject(t, fault, err)
+			target := api.Target()
+			target.Namespace = "elsewhere" // what the finder does not know
+			sight, err := kube.Marked(t.Context(), kubetest.Connect, target)
+			if err != nil || len(sight.Blind) > 0 {
+				t.Fatalf("%v, blind to %v", err, sight.Blind)
+			}
+			if receipt.OneShot {
+				if len(sight.Receipts) > 0 {
+					t.Errorf("found %v of what has nothing to undo", sight.Receipts)
+				}
+				return
+			}
+			if len(sight.Receipts) != 1 || sight.Receipts[0].ID != receipt.ID || sight.Receipts[0].Most != receipt.Most.Truncate(time.Second) && sight.Receipts[0].Most.Round(time.Second) > receipt.Most {
+				t.Fatalf("found %+v of %+v", sight.Receipts, receipt)
+			}
+			if outcome := chaos.UndoOne(t.Context(), nil, faults.Mend(form.kind)(), sight.Receipts[0]); !outcome.Gone() {
+				t.Errorf("undo: %v", outcome)
+			}
+			if after := without(api.State(), form.ignore); after != before {
+				t.Errorf("the cluster is %s; before, it was %s", after, before)
+			}
+		})
+	}
+}
+
+// Who may not list everything is told what was out of sight.
+func TestBlind(t *testing.T) {
+	api := cluster(t)
+	api.Set(func(a *kubetest.API) {
+		a.Refuse = func(r *http.Request) int {
+			if strings.HasSuffix(r.URL.Path, "/nodes") || r.URL.Path == "/api/v1/pods" {
+				return http.StatusForbidden
+			}
+			return 0
+		}
+	})
+	sight, err := kube.Marked(t.Context(), kubetest.Connect, api.Target())
+	if err != nil || !slices.Equal(sight.Blind, []string{"nodes"}) { // pods are seen in the namespace
+		t.Errorf("blind to %v, %v", sight.Blind, err)
 	}
 }

@@ -24,7 +24,8 @@ func doctorCommand() *cobra.Command {
 		Short: "Say what of this machine would run out, and how well brunt measures on it",
 		Long: `doctor looks at this machine: open files, local ports, memory, connection
 tracking, processors, clocks. With a scenario it says what of them that scenario
-would use up, and how to mend it. It touches nothing.
+would use up, and how to mend it, and whether the Chaos Mesh that its faults go through
+is one to run. It touches nothing.
 
 With --calibrate it starts a server whose delays are known, plants each kind of
 delay and failure, loads it on both of brunt's paths and compares what brunt
@@ -52,7 +53,7 @@ Exit codes: 0 all is well, 1 something would run out or brunt measures badly.`,
 				if err != nil {
 					return exit(exitUsage, err)
 				}
-				checks = withNeeds(machine, needs, checks)
+				checks = withMesh(cmd.Context(), args[0], vars, withNeeds(machine, needs, checks))
 			}
 			return printChecks(cmd.OutOrStdout(), checks)
 		},

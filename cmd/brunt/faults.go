@@ -25,16 +25,18 @@ import (
 
 func faultsCommand() *cobra.Command {
 	var asJSON bool
+	var in clusterFlags
 	cmd := &cobra.Command{
 		Use:   "faults",
 		Short: "Show the faults that are in place on this machine now",
 		Long: `faults shows every fault that is, or may be, in place on this machine: what it
 is on, since and until when, which run it belongs to, and how the lease on it
 stands. It shows what has no run any more as well, and the proxies that were
-left without one. It changes nothing.`,
+left without one. In the cluster of the kubeconfig's current context, or of
+--context, it shows what any run has left, by its marks. It changes nothing.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			found, err := look(cmd.Context())
+			found, err := look(cmd.Context(), in)
 			print := found.text
 			if asJSON {
 				print = found.json
@@ -46,6 +48,7 @@ left without one. It changes nothing.`,
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	in.add(cmd)
 	return cmd
 }
 
@@ -79,7 +82,7 @@ type inPlace struct {
 }
 
 // look finds what is in place. What it could find comes with the error.
-func look(ctx context.Context) (inPlace, error) {
+func look(ctx context.Context, in clusterFlags) (inPlace, error) {
 	found := inPlace{Faults: []active{}, Proxies: []orphan{}}
 	leases, err := reaper.Leases()
 	errs := []error{err}
@@ -101,6 +104,16 @@ func look(ctx context.Context) (inPlace, error) {
 			if !known[markOf(r)] {
 				found.Faults = append(found.Faults, active{r.ID, r.Fault, r.Kind, r.Targets, r.Made, nil, "", 0, "none: found by its marks; brunt undo --all ends it"})
 			}
+		}
+	}
+	sight, err := in.look(ctx)
+	errs = append(errs, err)
+	found.Damage = append(found.Damage, sight.notes...)
+	for _, r := range sight.receipts {
+		if !known[markOf(r)] {
+			a := activeFault(r, reaper.Status{})
+			a.Lease = "none here: found in the cluster by its marks; brunt undo --all ends it"
+			found.Faults = append(found.Faults, a)
 		}
 	}
 	found.Proxies = append(found.Proxies, orphans(ctx)...)

@@ -108,7 +108,6 @@ func plannedKinds() []scenarios.PlannedKind {
 		}
 	}
 	add("generator", "k6", "grpc", "websocket", "kafka", "rabbitmq", "nats", "mqtt", "postgres", "mysql", "redis", "memcached", "mongodb", "tcp", "udp", "exec")
-	add("fault", "container_kill", "net_delay", "net_loss", "net_partition", "mesh", "istio", "linkerd")
 	add("probe", "prometheus", "postgres_lag", "sql", "exec")
 	add("expectation", "recovery")
 	return planned

@@ -95,7 +95,7 @@ Exit codes: 0 pass, 1 fail, 2 bad usage or scenario, 3 inconclusive,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		runCommand(), quickCommand(), gamedayCommand(),
-		checkCommand(), planCommand(), initCommand(),
+		checkCommand(), planCommand(), rbacCommand(), initCommand(),
 		explainCommand(), schemaCommand(),
 		reportCommand(), undoCommand(), faultsCommand(), reaperCommand(), workerCommand(),
 		doctorCommand(), truthCommand(), clockRunCommand(),

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -35,7 +36,7 @@ targets of faults where they exist already, and touches nothing.`,
 			if len(plan.Faults) == 0 {
 				return nil
 			}
-			if err := checkMachine(plan); err != nil {
+			if err := cmp.Or(checkMachine(plan), checkCluster(cmd.Context(), plan)); err != nil {
 				return exit(exitUsage, err)
 			}
 			fmt.Fprintln(out, "\nfault targets")

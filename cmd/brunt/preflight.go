@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/brunt-dev/brunt/chaos"
+	"github.com/brunt-dev/brunt/chaos/kube"
 	"github.com/brunt-dev/brunt/scenarios"
 )
 
@@ -20,6 +23,35 @@ func checkMachine(plan *scenarios.Plan) error {
 		return nil // a machine without a name looks like nothing
 	}
 	return productionMachine(plan, name)
+}
+
+// clusterBound is how long the API server may take to say that it is there.
+const clusterBound = 8 * time.Second
+
+// checkCluster refuses to break things in a cluster that cannot be reached, or
+// whose context or server look like production, unless the scenario says that
+// this is meant. Only the kubeconfig knows what the current context is.
+func checkCluster(ctx context.Context, plan *scenarios.Plan) error {
+	i := slices.IndexFunc(plan.Faults, func(f scenarios.Fault) bool { _, ok := f.Fault.(chaos.Accessor); return ok })
+	if i < 0 {
+		return nil
+	}
+	config, found, err := clusterFor(plan.Kubernetes)
+	if err != nil {
+		return fmt.Errorf("brunt: fault %s: %w", plan.Faults[i].Name, err)
+	}
+	for _, name := range []struct{ what, name string }{{"context", found.Context}, {"API server", config.Host}} {
+		if word, looks := chaos.ProductionWord(name.name); looks && !plan.AllowProduction {
+			return fmt.Errorf("brunt: refused: the %s %s looks like production (%s), and fault %s acts on it; if that is meant, say so in the scenario: safety: { allow_production: true }",
+				name.what, name.name, word, plan.Faults[i].Name)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, clusterBound)
+	defer cancel()
+	if err := kube.Reach(ctx, clusterFor, plan.Kubernetes); err != nil {
+		return fmt.Errorf("brunt: fault %s: %w", plan.Faults[i].Name, err)
+	}
+	return nil
 }
 
 func productionMachine(plan *scenarios.Plan, name string) error {

@@ -75,6 +75,9 @@ func (p *play) play(ctx context.Context, scenario *scenarios.Scenario, stdout, s
 	if err == nil {
 		err = errors.Join(checkMachine(sketch), p.workers.check(sketch))
 	}
+	if err == nil {
+		err = checkCluster(ctx, sketch)
+	}
 	if err != nil {
 		return exit(exitUsage, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,6 +22,7 @@ import (
 
 func undoCommand() *cobra.Command {
 	var all, asJSON bool
+	var in clusterFlags
 	cmd := &cobra.Command{
 		Use:   "undo RUNDIR | --all",
 		Short: "Mend what a run broke and did not undo",
@@ -32,7 +34,12 @@ that their leases keep in the state folder ($XDG_STATE_HOME/brunt, or
 ~/.local/state/brunt), wherever their run directories are or were, and then by
 the marks that faults leave on what they touch, without any receipt. Runs that
 are alive and hold their lease undo their own faults, and are left alone. The
-state folder is each user's own: call it as the user who ran brunt.`,
+state folder is each user's own: call it as the user who ran brunt.
+
+In Kubernetes, --all finds faults by the same marks in the cluster of the
+kubeconfig's current context, or of --context: in every namespace that it may
+list, or where it may not in that of --namespace. It undoes them whoever injected
+them from wherever, so it ends the faults of a run on another machine too.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if all == (len(args) > 0) || len(args) > 1 {
 				return errors.New("undo takes one run directory, or --all")
@@ -40,7 +47,7 @@ state folder is each user's own: call it as the user who ran brunt.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			u := &undoing{w: cmd.OutOrStdout(), json: asJSON}
+			u := &undoing{w: cmd.OutOrStdout(), json: asJSON, cluster: in}
 			var err error
 			if all {
 				err = u.everything(cmd.Context())
@@ -55,6 +62,7 @@ state folder is each user's own: call it as the user who ran brunt.`,
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "undo what any run on this machine has left")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print what became of each fault as JSON")
+	in.add(cmd)
 	return cmd
 }
 
@@ -65,6 +73,7 @@ type undoing struct {
 	outcomes []undone
 	notes    []string
 	left     bool // something is not verified gone
+	cluster  clusterFlags
 }
 
 // undone is what became of one fault.
@@ -254,5 +263,30 @@ func (u *undoing) byMarks(ctx context.Context, live map[string]bool) error {
 			u.took("")(chaos.UndoOne(ctx, nil, fault, receipt))
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, u.inCluster(ctx, live))...)
+}
+
+// inCluster does the same in the kubeconfig's cluster, if there is one.
+func (u *undoing) inCluster(ctx context.Context, live map[string]bool) error {
+	sight, err := u.cluster.look(ctx)
+	if err != nil {
+		return err
+	}
+	for _, text := range sight.notes {
+		u.note("%s", text)
+	}
+	var undoing sync.WaitGroup
+	outcomes := make([]chaos.Outcome, len(sight.receipts))
+	for i, receipt := range sight.receipts {
+		if fault, ok := mend(receipt.Kind); ok && !live[markOf(receipt)] {
+			undoing.Go(func() { outcomes[i] = chaos.UndoOne(ctx, nil, fault, receipt) })
+		}
+	}
+	undoing.Wait()
+	for _, o := range outcomes {
+		if o.State != "" {
+			u.took("")(o)
+		}
+	}
+	return nil
 }

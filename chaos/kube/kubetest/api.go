@@ -46,7 +46,10 @@ type API struct {
 	// Refuse answers requests that are to fail, by a status such as 403; 0 lets
 	// them through. Called with the lock held.
 	Refuse func(r *http.Request) int
-	calls  []string // of what changes: "PATCH /api/v1/nodes/a"
+	// Unknown says which kinds of objects the server does not know, by their
+	// path, such as /apis/chaos-mesh.org/v1alpha1/networkchaos. Nil: it knows all.
+	Unknown func(resource string) bool
+	calls   []string // of what changes: "PATCH /api/v1/nodes/a"
 }
 
 // New starts one, which ends with the test.
@@ -186,6 +189,9 @@ func (a *API) store(path string, now, was Object) Object {
 	if a.React != nil {
 		a.React(path, now)
 	}
+	if finalizers, _ := meta["finalizers"].([]any); meta["deletionTimestamp"] != nil && len(finalizers) == 0 {
+		delete(a.objects, path)
+	}
 	return now
 }
 
@@ -200,6 +206,11 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	path, dry := r.URL.Path, r.URL.Query().Get("dryRun") == "All"
+	if resource, _, _ := split(path); a.Unknown != nil && a.Unknown(resource) {
+		answer(w, http.StatusNotFound, Object{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": http.StatusNotFound,
+			"message": "the server could not find the requested resource", "details": Object{}})
+		return
+	}
 	if strings.HasSuffix(path, "/selfsubjectaccessreviews") {
 		var review Object
 		_ = json.Unmarshal(body, &review)
@@ -247,6 +258,10 @@ func split(path string) (resource, namespace, name string) {
 
 func (a *API) read(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path
+	if path == "/api" || path == "/apis" {
+		a.discover(w, path)
+		return
+	}
 	resource, namespace, name := split(path)
 	if name != "" {
 		if o := a.objects[path]; o != nil {
@@ -271,6 +286,35 @@ func (a *API) read(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	answer(w, http.StatusOK, Object{"kind": "List", "apiVersion": "v1", "metadata": Object{"resourceVersion": strconv.Itoa(a.version)}, "items": items})
+}
+
+// discover lists what there are objects of, as aggregated discovery does.
+func (a *API) discover(w http.ResponseWriter, root string) {
+	groups := map[string][]any{} // by group/version
+	seen := map[string]bool{}
+	for _, path := range slices.Sorted(maps.Keys(a.objects)) {
+		resource, namespace, _ := split(path)
+		parts := strings.Split(strings.Trim(resource, "/"), "/")
+		if "/"+parts[0] != root || seen[resource] {
+			continue
+		}
+		seen[resource] = true
+		scope := "Cluster"
+		if namespace != "" {
+			scope = "Namespaced"
+		}
+		key := strings.Join(parts[1:len(parts)-1], "/")
+		groups[key] = append(groups[key], Object{"resource": parts[len(parts)-1], "scope": scope, "verbs": []any{"list", "patch", "delete"}})
+	}
+	items := []any{}
+	for _, key := range slices.Sorted(maps.Keys(groups)) {
+		group, version, ok := strings.Cut(key, "/")
+		if !ok {
+			group, version = "", key
+		}
+		items = append(items, Object{"metadata": Object{"name": group}, "versions": []any{Object{"version": version, "resources": groups[key]}}})
+	}
+	answer(w, http.StatusOK, Object{"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "items": items})
 }
 
 func stringsOf(o any, path ...string) map[string]string {
