@@ -374,3 +374,28 @@ func TestClearAway(t *testing.T) {
 		t.Errorf("left: %s", got)
 	}
 }
+
+// A clock that was put back makes the file one from the future. That must not
+// keep the undo from being proven until that time has come.
+func TestClockPutBack(t *testing.T) {
+	path := timestampFile(t)
+	start(t, path, "libfaketime.so.1", cacheVariable+"=0")
+	f := fakeFault(t, path, time.Hour)
+	receipt, err := f.Prepare(bounded(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Inject(bounded(t), receipt); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Undo(bounded(t), receipt); err != nil {
+		t.Fatal(err)
+	}
+	ahead := time.Now().Add(time.Hour)
+	if err := os.Chtimes(path, ahead, ahead); err != nil {
+		t.Fatal(err)
+	}
+	if state, err := f.Verify(bounded(t), receipt); state != chaos.Gone || err != nil {
+		t.Errorf("verify: %q, %v", state, err)
+	}
+}

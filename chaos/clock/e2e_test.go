@@ -92,7 +92,7 @@ func TestE2EEffect(t *testing.T) {
 	}
 }
 
-// clearAway removes, in the end, what libfaketime leaves of the processes under the
+// sweep removes, in the end, what libfaketime leaves of the processes under the
 // file.
 func sweep(t *testing.T, path string) {
 	t.Helper()

@@ -18,6 +18,10 @@ import (
 // its libraries are loaded.
 const startPause = 200 * time.Millisecond
 
+// futureMargin is how far in the future a file may seem to have been written
+// without the clock having been put back: file systems count in coarse steps.
+const futureMargin = 100 * time.Millisecond
+
 // data is what the receipts of this kind hold.
 type data struct {
 	File   string        `json:"file"`
@@ -216,6 +220,16 @@ func (f *fault) prove(ctx context.Context, path string, now file, want time.Dura
 	}
 	if !m.is(want) {
 		return fmt.Errorf("the clock under %s is %s ahead, and not %s", path, m.offset.Round(time.Millisecond), want)
+	}
+	// A file from the future tells that the machine's clock was put back since:
+	// how old it is cannot be known, so all of the time is waited for here.
+	if time.Since(now.modified) < -futureMargin {
+		select {
+		case <-time.After(stale):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		return nil
 	}
 	if left := stale - time.Since(now.modified); left > 0 {
 		return fmt.Errorf("%w: for another %s a process may go on by what it read before", chaos.ErrNoEvidence, left.Round(time.Millisecond))

@@ -111,7 +111,7 @@ const writeTries = 3
 
 // writeFile puts a text into a timestamp file, whole or not at all: whoever
 // reads it at that moment must not see half an offset. For a moment there is a
-// second file beside it, which a writer that is killed leaves to clearAway.
+// second file beside it, which a writer that is killed leaves for clearAway.
 func writeFile(path, text string, mode fs.FileMode, owner string) error {
 	path, err := filepath.EvalSymlinks(path)
 	for try := 1; err == nil; try++ {

@@ -5,6 +5,7 @@ package network
 import (
 	"context"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,6 +57,28 @@ func verify(t *testing.T, receipt chaos.Receipt) chaos.State {
 
 const someTime = 300 * time.Millisecond
 
+// A round is as many datagrams as fit into a socket's buffer, so that a busy
+// machine, on which the echo has to wait for its turn, loses none.
+const (
+	roundSize  = 40
+	roundCount = 7
+)
+
+// rounds pings in rounds and returns the medians of the answers and of the mean
+// round trips: what else goes on at this machine spoils some rounds, not most.
+func (r *rig) rounds(t *testing.T, patience time.Duration) (answers int, mean time.Duration) {
+	t.Helper()
+	var counts []int
+	var means []time.Duration
+	for range roundCount {
+		n, m, _ := r.ping(t, farAddress, roundSize, patience)
+		counts, means = append(counts, n), append(means, m)
+	}
+	slices.Sort(counts)
+	slices.Sort(means)
+	return counts[roundCount/2], means[roundCount/2]
+}
+
 // A delay is at least what was asked for, and comes out as little more.
 func TestE2EDelay(t *testing.T) {
 	for _, row := range []struct {
@@ -71,18 +94,18 @@ func TestE2EDelay(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			r := newRig(t)
-			_, without, _ := r.ping(t, farAddress, 200, someTime)
+			_, without := r.rounds(t, someTime)
 			f, receipt := r.set(t, row.config, chaos.Env{For: time.Minute})
-			answers, with, worst := r.ping(t, farAddress, 200, time.Second)
-			if answers != 200 {
-				t.Errorf("%d of 200 answers came", answers)
+			answers, with := r.rounds(t, time.Second)
+			if answers != roundSize {
+				t.Errorf("%d of %d answers came in most rounds", answers, roundSize)
 			}
 			if with < row.least {
 				t.Errorf("a round trip takes %s, and at least %s was asked for", with, row.least)
 			}
 			bulk := r.push(t, farAddress, time.Second)
 			t.Logf("TCP in bulk: %s/s", byteCount(int64(bulk)))
-			t.Logf("asked %s; round trip %s without, %s with (%s at worst); %s", What(row.config), without, with, worst, measure(t, f, receipt))
+			t.Logf("asked %s; round trip %s without, %s with; %s", What(row.config), without, with, measure(t, f, receipt))
 		})
 	}
 }

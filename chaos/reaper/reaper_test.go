@@ -28,6 +28,7 @@ type lamp struct {
 	mu     sync.Mutex
 	on     bool
 	stuck  int // how many undos fail
+	hidden int // how many looks see nothing once it is lit again after an undo
 	undone int
 }
 
@@ -46,7 +47,13 @@ func (l *lamp) lit() bool {
 func (l *lamp) Prepare(context.Context) (chaos.Receipt, error) { return chaos.Receipt{}, nil }
 func (l *lamp) Inject(context.Context, chaos.Receipt) error    { l.set(true); return nil }
 func (l *lamp) Verify(context.Context, chaos.Receipt) (chaos.State, error) {
-	if l.lit() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.on && l.undone > 0 && l.hidden > 0:
+		l.hidden--
+		return "", chaos.ErrNoEvidence
+	case l.on:
 		return chaos.Active, nil
 	}
 	return chaos.Gone, nil
@@ -290,6 +297,14 @@ func TestStopped(t *testing.T) {
 		time.Sleep(testRenew + time.Second)
 		if s.lamps["a"].lit() {
 			t.Error("what slipped through was not found")
+		}
+		// Not even when a look at it sees nothing yet.
+		s.lamps["a"].mu.Lock()
+		s.lamps["a"].on, s.lamps["a"].hidden = true, 1
+		s.lamps["a"].mu.Unlock()
+		time.Sleep(testRenew + time.Second)
+		if s.lamps["a"].lit() {
+			t.Error("what slipped through and could not be seen was not undone")
 		}
 		s.lamps["a"].set(true)
 		answer, _ = p.ask(request{Do: doYield})

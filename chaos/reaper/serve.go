@@ -359,7 +359,9 @@ func (s *server) sweep(ctx context.Context, todo []*guarded) []chaos.Outcome {
 			case gone:
 				looking, cancel := context.WithTimeout(ctx, chaos.UndoBound)
 				defer cancel()
-				if state, err := chaos.Look(looking, fault, receipt); err != nil || state != chaos.Active {
+				// What cannot be seen may be there: the run may have woken up in the
+				// middle of its inject. Undoing once more is harmless.
+				if state, err := chaos.Look(looking, fault, receipt); err == nil && state != chaos.Active {
 					outcomes[i] = chaos.Outcome{Receipt: receipt, State: chaos.OutcomeGone}
 					return
 				}
