@@ -30,9 +30,9 @@ lab: ## a Kubernetes to try brunt on; Ctrl-C ends it. Beside it: export KUBECONF
 	examples/lab/build.sh
 	exec bin/lab -port 16443 -front 8090 -control 8091 -kubeconfig bin/lab.kubeconfig
 
-bench: ## the hot paths, with allocations; then brunt beside its peers
+bench: ## the hot paths, with allocations; then brunt beside the peers that are installed (BENCH='-sections closed -for 3s')
 	$(GO) test -run '^$$' -bench . -benchmem ./generators/... ./reports/journal ./scenarios/engine
-	$(GO) run ./examples/bench
+	$(GO) run ./examples/bench $(BENCH)
 
 fuzz: ## every fuzz target for ten seconds
 	@for pkg in $$($(GO) list ./...); do \

@@ -187,7 +187,7 @@ func (c *calibration) bare(ctx context.Context) (beyond quantiles, err error) {
 		return beyond, err
 	}
 	n := int(bareRate * min(c.length, time.Second).Seconds())
-	measured, err := truth.Bare(ctx, c.server.URL+barePath, bareRate, n)
+	measured, err := truth.Bare(ctx, c.server.URL+barePath, bareRate, n, 1)
 	if err != nil {
 		return beyond, err
 	}

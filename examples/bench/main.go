@@ -1,12 +1,19 @@
 // Command bench runs brunt beside the load generators it finds installed and
 // prints what each costs and how right it is: `make bench`.
 //
-// Every contest is run in rounds, in each of which every tool has its turn, so
+// Everything is run in rounds, in each of which every tool has its turn, so
 // that what the machine does meanwhile hits all of them alike. The tools run
 // on CPU 0 and the truth server (examples/truth) on CPU 1. What is printed is
 // the median over the rounds; a ratio is the median of the ratios within a
 // round. CPU is the whole process's, user and system, by getrusage, divided by
 // the requests that the server counted; start, report and all.
+//
+// There are four sections:
+//
+//	closed     CPU a request, 64 connections, each sending when its last answer came
+//	open       CPU a request and how right p50 is, at 20,000 arrivals a second
+//	ceiling    the highest rate that holds on one core
+//	precision  what is measured of a known 200 µs delay, beside the least of clients
 //
 // It is no part of the brunt binary.
 package main
@@ -22,37 +29,29 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/brunt-dev/brunt/examples/truth"
 )
 
-// A contest is what the tools are compared at.
-type contest struct {
-	name        string
-	path        string // at the truth server
-	connections int
-	rate        int    // arrivals a second; 0: the closed model
-	yardstick   string // the tool that matters most, marked in the table
-}
-
-var contests = []contest{
-	{"closed model, 64 connections", "/none", 64, 0, "wrk"},
-	{"open model, 1,000/s", "/fixed/200us", 64, 1000, "wrk2"},
-	{"open model, 20,000/s", "/fixed/200us", 64, 20_000, "wrk2"},
-}
-
 func main() {
-	rounds := flag.Int("rounds", 5, "how often each tool has its turn")
-	length := flag.Duration("for", 10*time.Second, "how long a turn is, in whole seconds")
-	brunt := flag.String("brunt", "", "the brunt to measure (default: built from this tree)")
-	only := flag.String("only", "", "only contests with this text in their name")
+	var o options
+	flag.IntVar(&o.rounds, "rounds", 5, "how often each tool has its turn")
+	flag.DurationVar(&o.length, "for", 10*time.Second, "how long a turn is, in whole seconds")
+	flag.StringVar(&o.brunt, "brunt", "", "the brunt to measure (default: built from this tree)")
+	sections := flag.String("sections", strings.Join(sectionNames(), ","), "what to measure")
+	tools := flag.String("tools", "", "only these of the tools, as their names are printed (default: all that are found)")
 	flag.Parse()
+	o.sections, o.tools = list(*sections), list(*tools)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := errors.New("usage: bench [-rounds N] [-for SECONDS] [-brunt FILE] [-only TEXT]")
-	if flag.NArg() == 0 && *rounds > 0 && *length >= time.Second {
-		err = bench(ctx, os.Stdout, *brunt, *only, *rounds, length.Truncate(time.Second))
+	err := o.check()
+	if flag.NArg() > 0 {
+		err = fmt.Errorf("%q is no flag", flag.Arg(0))
+	}
+	if err == nil {
+		err = measure(ctx, os.Stdout, o)
 	}
 	stop()
 	if err != nil {
@@ -61,87 +60,106 @@ func main() {
 	}
 }
 
-func bench(ctx context.Context, w io.Writer, brunt, only string, rounds int, length time.Duration) (err error) {
+type options struct {
+	rounds          int
+	length          time.Duration
+	brunt           string
+	sections, tools []string // no tools: all
+}
+
+func (o *options) check() error {
+	if o.rounds < 1 || o.length < time.Second {
+		return errors.New("at least one round of at least a second")
+	}
+	o.length = o.length.Truncate(time.Second)
+	for _, name := range o.sections {
+		if !slices.Contains(sectionNames(), name) {
+			return fmt.Errorf("there is no section %q: there are %s", name, strings.Join(sectionNames(), ", "))
+		}
+	}
+	for _, name := range o.tools {
+		if !slices.ContainsFunc(known, func(t tool) bool { return t.name == name }) {
+			return fmt.Errorf("there is no tool %q: there are %s", name, strings.Join(toolNames(known), ", "))
+		}
+	}
+	return nil
+}
+
+func list(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' })
+}
+
+// A bench is everything that a section needs.
+type bench struct {
+	options
+	w      io.Writer
+	tools  []tool // those that are there, brunt first
+	absent []string
+	server *truth.Server
+	client []int // the CPUs of the tools; nil: any
+}
+
+var sections = []struct {
+	name string
+	run  func(context.Context, *bench) error
+}{
+	{"closed", closedModel.run},
+	{"open", openModel.run},
+	{"ceiling", ceiling},
+	{"precision", precision},
+}
+
+func sectionNames() (names []string) {
+	for _, s := range sections {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+func measure(ctx context.Context, w io.Writer, o options) (err error) {
 	dir, err := os.MkdirTemp("", "brunt-bench-")
 	if err != nil {
 		return fmt.Errorf("make room: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if brunt == "" {
-		brunt = filepath.Join(dir, "brunt")
-		if out, err := exec.CommandContext(ctx, "go", "build", "-o", brunt, "github.com/brunt-dev/brunt/cmd/brunt").CombinedOutput(); err != nil {
+	if o.brunt == "" {
+		o.brunt = filepath.Join(dir, "brunt")
+		if out, err := exec.CommandContext(ctx, "go", "build", "-o", o.brunt, "github.com/brunt-dev/brunt/cmd/brunt").CombinedOutput(); err != nil {
 			return fmt.Errorf("build brunt: %w\n%s", err, out)
 		}
+	} else if o.brunt, err = filepath.Abs(o.brunt); err != nil {
+		return fmt.Errorf("find brunt: %w", err)
 	}
-	client, server := []int{0}, []int{1}
+	b := &bench{options: o, w: w, client: []int{0}}
+	server := []int{1}
 	if runtime.NumCPU() < 2 {
-		client, server = nil, nil
+		b.client, server = nil, nil
 		fmt.Fprintln(w, "one core only: tools and server share it, and the figures say little")
 	}
-	var s *truth.Server
-	if err := pinned(server, func() (err error) { s, err = truth.Start(ctx, brunt); return err }); err != nil {
+	if err := pinned(server, func() (err error) { b.server, err = truth.Start(ctx, o.brunt); return err }); err != nil {
 		return err
 	}
-	defer s.Stop()
+	defer b.server.Stop()
 
-	entrants, missing := find(ctx, brunt, dir)
-	fmt.Fprintf(w, "%s, %d rounds of %s\n", machine(), rounds, length)
-	for _, t := range entrants {
-		fmt.Fprintf(w, "  %-11s %s\n", t.name, t.version)
+	b.tools, b.absent = find(ctx, o, dir)
+	fmt.Fprintf(w, "%s, %d rounds of %s\n", machine(), o.rounds, o.length)
+	for _, t := range b.tools {
+		if t.version != "" {
+			fmt.Fprintf(w, "  %-11s %s\n", t.name, t.version)
+		}
 	}
-	fmt.Fprintf(w, "missing: %s\n", strings.Join(missing, ", "))
-	for _, c := range contests {
-		if !strings.Contains(c.name, only) {
+	if len(b.absent) > 0 {
+		fmt.Fprintf(w, "not installed: %s\n", strings.Join(b.absent, ", "))
+	}
+	for _, s := range sections {
+		if !slices.Contains(o.sections, s.name) {
 			continue
 		}
-		results := map[string][]turn{}
-		for round := range rounds {
-			for i := range entrants {
-				// Another one begins each round.
-				t := entrants[(i+round)%len(entrants)]
-				if t.args(c, s.URL+c.path, length) == nil {
-					continue
-				}
-				result := take(ctx, t, c, s, client, length)
-				if err := ctx.Err(); err != nil {
-					return context.Cause(ctx)
-				}
-				results[t.name] = append(results[t.name], result)
-			}
+		if err := s.run(ctx, b); err != nil {
+			return err
 		}
-		table(w, c, entrants, results)
 	}
 	return nil
-}
-
-// A turn is what one tool did in one round.
-type turn struct {
-	cpu      time.Duration // for each request
-	rate     float64       // answered requests a second
-	p50, p99 time.Duration // as the tool says; 0: it does not
-	truth    time.Duration // p50 as the server says
-	err      error
-}
-
-func take(ctx context.Context, t tool, c contest, s *truth.Server, cpus []int, length time.Duration) (r turn) {
-	if err := s.Forget(ctx); err != nil {
-		return turn{err: err}
-	}
-	out, used, err := t.play(ctx, cpus, t.args(c, s.URL+c.path, length), s.URL+c.path, length)
-	if err != nil {
-		return turn{err: err}
-	}
-	report, err := s.Report(ctx)
-	if err != nil {
-		return turn{err: err}
-	}
-	did := report.Paths[c.path]
-	if did.Count == 0 {
-		return turn{err: errors.New("not one request came")}
-	}
-	r = turn{cpu: used / time.Duration(did.Count), rate: float64(did.Count) / length.Seconds(), truth: did.P50}
-	r.p50, r.p99, r.err = t.read(out)
-	return r
 }
 
 // machine is what the figures depend on.

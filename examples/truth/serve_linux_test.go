@@ -214,20 +214,22 @@ func TestBadClients(t *testing.T) {
 	for reported(t, c, url).Paths["/fixed/200ms"].Gone == 0 {
 		time.Sleep(time.Millisecond) // until the server has seen that it left
 	}
-	d, err := Bare(t.Context(), url+"/fixed/100us", 2000, 20)
-	if err != nil || d.Min < 100*time.Microsecond*998/1000 {
-		t.Errorf("min %s, error %v", d.Min, err)
+	for _, connections := range []int{1, 8} {
+		d, err := Bare(t.Context(), url+"/fixed/100us", 2000*float64(connections), 20, connections)
+		if err != nil || d.Min < 100*time.Microsecond*998/1000 {
+			t.Errorf("%d connections: min %s, error %v", connections, d.Min, err)
+		}
 	}
 }
 
 func TestBareRefusesWhatIsNoAnswer(t *testing.T) {
 	url := serve(t)
 	for _, path := range []string{"/errors/1", "/resets/1", "/nowhere"} {
-		if _, err := Bare(t.Context(), url+path, 1000, 2); err == nil {
+		if _, err := Bare(t.Context(), url+path, 1000, 2, 2); err == nil {
 			t.Errorf("%s: no error", path)
 		}
 	}
-	if _, err := Bare(t.Context(), "http://127.0.0.1:1/none", 1000, 1); !errors.Is(err, syscall.ECONNREFUSED) {
+	if _, err := Bare(t.Context(), "http://127.0.0.1:1/none", 1000, 1, 1); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("nobody listens: %v", err)
 	}
 }
@@ -241,7 +243,7 @@ func TestStartAndStop(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Bare(t.Context(), s.URL+"/none", 1000, 5); err != nil {
+	if _, err := Bare(t.Context(), s.URL+"/none", 1000, 5, 1); err != nil {
 		t.Error(err)
 	}
 	r, err := s.Report(t.Context())
@@ -270,13 +272,14 @@ func BenchmarkServe(b *testing.B) {
 	ctx, cancel := context.WithCancel(b.Context())
 	listening, ended := make(chan string, 1), make(chan error, 1)
 	go func() { ended <- Serve(ctx, "127.0.0.1:0", 0, func(url string) { listening <- url }) }()
-	client, err := dialBare(<-listening + "/none")
+	client, err := dialBare(<-listening+"/none", 1)
 	if err != nil {
 		b.Fatal(err)
 	}
+	at, record := func(int) time.Duration { return 0 }, func(time.Duration) {}
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := client.exchange(); err != nil {
+		if err := client.play(ctx, 1, at, record); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+)
+
+// The ceiling of a tool is the highest rung of a ladder that it holds: rates
+// four percent apart.
+const (
+	lowestRate  = 500
+	rungs       = 180 // up to 560,000/s
+	rungRatio   = 1.04
+	firstRung   = 128 // 75,000/s
+	firstStride = 16
+)
+
+func rungRate(rung int) int { return int(lowestRate * math.Pow(rungRatio, float64(rung))) }
+
+// What holding means. brunt must send and answer all that it planned, with
+// half of it waiting less than heldWait; of the others it is enough that the
+// server answers nearly as much as was asked for in the middle of the turn,
+// however late.
+const (
+	heldWait  = 100 * time.Microsecond
+	heldShare = 0.99
+)
+
+const ceilingPath = "/none"
+
+// ceilings are what brunt's ceiling is a multiple of, and which multiple is
+// asked.
+var ceilings = []struct {
+	beside string
+	least  float64
+}{{"wrk2", 1.25}, {"k6", 10}, {vegetaUnbounded, 10}}
+
+func ceiling(ctx context.Context, b *bench) error {
+	j := job{base: b.server.URL, path: ceilingPath, connections: 64, rate: 1, length: max(3*time.Second, (b.length / 3).Truncate(time.Second))}
+	var tools []tool
+	for _, t := range b.able(j) {
+		switch t.name {
+		case bruntLane, bruntGoroutines, "wrk2", "k6", "vegeta", vegetaUnbounded, "fortio": // those whose open model is one
+			tools = append(tools, t)
+		}
+	}
+	// The next round begins where the last one ended.
+	begin := map[string]int{}
+	all, err := b.play(ctx, tools, func(ctx context.Context, t tool) turn {
+		from, known := begin[t.name]
+		stride := 1
+		if !known {
+			from, stride = firstRung, firstStride
+		}
+		var best turn
+		rung := climb(from, stride, func(rung int) bool {
+			j.rate = rungRate(rung)
+			r := b.takeSteady(ctx, t, j)
+			ok := ctx.Err() == nil && r.holds(t, j)
+			if ok && j.rate > int(best.rate) {
+				best = r
+				best.rate = float64(j.rate)
+			}
+			return ok
+		})
+		if rung < 0 {
+			return turn{err: fmt.Errorf("it does not hold even %d/s", lowestRate)}
+		}
+		begin[t.name] = rung
+		return best
+	})
+	if err != nil {
+		return err
+	}
+	printCeiling(b, toolNames(tools), all)
+	return nil
+}
+
+// holds says whether a turn at a rate went well.
+func (r turn) holds(t tool, j job) bool {
+	if r.err != nil {
+		return false
+	}
+	if t.binary == "" {
+		return r.exact() && r.wait < heldWait
+	}
+	return r.steady >= heldShare*float64(j.rate)
+}
+
+// exact is true when brunt sent what it planned, all of it was answered well,
+// and the server counted as much.
+func (r turn) exact() bool {
+	return r.sent == r.planned && r.succeeded == r.planned && r.truth.Count == r.planned
+}
+
+// climb finds the highest rung that holds, trying those around the one to
+// begin with first: in strides until it lies between two, then by halves. -1
+// when none holds.
+func climb(from, stride int, holds func(rung int) bool) int {
+	low, high := -1, rungs // low holds, high does not
+	for at := from; ; {
+		if holds(at) {
+			low = at
+		} else {
+			high = at
+		}
+		switch {
+		case low >= 0 && high < rungs:
+			for high-low > 1 {
+				if mid := (low + high) / 2; holds(mid) {
+					low = mid
+				} else {
+					high = mid
+				}
+			}
+			return low
+		case low >= 0: // nothing too high was found yet
+			if low == rungs-1 {
+				return low
+			}
+			at = min(low+stride, rungs-1)
+		default:
+			if high == 0 {
+				return -1
+			}
+			at = max(high-stride, 0)
+		}
+	}
+}
+
+func printCeiling(b *bench, names []string, all results) {
+	fmt.Fprintf(b.w, "\nceiling: the highest rate that holds, open model, 64 connections (of brunt as many as it takes)\n  %-11s %12s %13s %11s %13s\n", "", "arrivals/s", "brunt's / its", "p50", "p50 of waits")
+	for _, name := range names {
+		if len(all.good(name)) == 0 {
+			continue
+		}
+		times := "-"
+		if r, ok := all.ratio(bruntLane, name, heldRate); ok {
+			times = fmt.Sprintf("%.2f", r)
+		}
+		p50, wait := all.of(name, func(r turn) float64 { return float64(r.p50) }), all.of(name, func(r turn) float64 { return float64(r.wait) })
+		fmt.Fprintf(b.w, "  %-11s %12.0f %13s %11s %13s\n", name, all.of(name, heldRate), times, millis(p50, p50), millis(wait, wait))
+	}
+	all.failures(b.w, names)
+	for _, c := range ceilings {
+		if r, ok := all.ratio(bruntLane, c.beside, heldRate); ok {
+			asked(b, r >= c.least, "%s holds %.2f × %s's highest rate, at least %.2f", bruntLane, r, c.beside, c.least)
+		} else {
+			unasked(b, bruntLane, c.beside)
+		}
+	}
+}
+
+func heldRate(r turn) float64 { return r.rate }
