@@ -24,11 +24,11 @@ e2e-faults: ## faults on a real kernel, in namespaces of their own, and on a rea
 e2e-kube: ## against a real Kubernetes control plane, in one process on loopback
 	examples/lab/build.sh
 	cd examples/lab && $(GO) test ./...
-	BRUNT_LAB=$(CURDIR)/bin/lab $(GO) test -tags e2e -count=1 -timeout 20m -run KubeE2E ./cmd/brunt ./chaos/... ./scenarios/...
+	BRUNT_LAB=$(CURDIR)/bin/lab $(GO) test -tags e2e -count=1 -timeout 20m -run KubeE2E ./cmd/brunt ./chaos/... ./scenarios/... ./examples/labtest
 
 lab: ## a Kubernetes to try brunt on; Ctrl-C ends it. Beside it: export KUBECONFIG=$PWD/bin/lab.kubeconfig
 	examples/lab/build.sh
-	exec bin/lab -port 16443 -front 8090 -control 8091 -kubeconfig bin/lab.kubeconfig
+	exec bin/lab -port 16443 -front 8090 -control 8091 -kubeconfig bin/lab.kubeconfig -chaos-mesh -apply examples/lab/shop.yaml
 
 bench: ## the hot paths, with allocations; then brunt beside the peers that are installed (BENCH='-sections closed -for 3s')
 	$(GO) test -run '^$$' -bench . -benchmem ./generators/... ./reports/journal ./scenarios/engine

@@ -43,9 +43,6 @@ func (l *lab) startChaosMesh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := l.installMeshCRDs(ctx, filepath.Join(programs, "crds")); err != nil {
-		return err
-	}
 	ports, err := freePorts(3)
 	if err != nil {
 		return err
@@ -133,6 +130,7 @@ func (l *lab) child(name string, cmd *exec.Cmd) error {
 		log.Close()
 		return fmt.Errorf("start %s: %w", name, err)
 	}
+	l.children = append(l.children, cmd.Process.Pid)
 	l.onClose(func() { _ = cmd.Process.Kill(); <-started.done })
 	l.parts.Go(func() {
 		defer log.Close()
@@ -144,24 +142,30 @@ func (l *lab) child(name string, cmd *exec.Cmd) error {
 
 var errEnded = errors.New("it should have run as long as the lab")
 
-func (l *lab) installMeshCRDs(ctx context.Context, dir string) error {
+// readMeshCRDs reads the definitions that build.sh makes.
+func readMeshCRDs() ([]*apiextv1.CustomResourceDefinition, error) {
+	programs, err := besideUs("chaos-mesh")
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(programs, "crds")
 	files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
 	if err != nil || len(files) == 0 {
-		return fmt.Errorf("read Chaos Mesh's definitions: none in %s; examples/lab/build.sh makes them", dir)
+		return nil, fmt.Errorf("read Chaos Mesh's definitions: none in %s; examples/lab/build.sh makes them", dir)
 	}
 	var all []*apiextv1.CustomResourceDefinition
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
-			return fmt.Errorf("read Chaos Mesh's definitions: %w", err)
+			return nil, fmt.Errorf("read Chaos Mesh's definitions: %w", err)
 		}
 		crd := new(apiextv1.CustomResourceDefinition)
 		if err := yaml.UnmarshalStrict(text, crd); err != nil {
-			return fmt.Errorf("read Chaos Mesh's definition %s: %w", filepath.Base(file), err)
+			return nil, fmt.Errorf("read Chaos Mesh's definition %s: %w", filepath.Base(file), err)
 		}
 		all = append(all, crd)
 	}
-	return l.createCRDs(ctx, all)
+	return all, nil
 }
 
 // announceDaemon makes the objects through which the controller finds a

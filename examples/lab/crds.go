@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
 	apiextv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apiext "k8s.io/apiextensions-apiserver/pkg/client/clientset/clientset"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 )
@@ -36,43 +36,56 @@ var openKinds = []struct {
 	{"karpenter.sh", "v1", "NodePool", "nodepools", true},
 }
 
-// installCRDs creates the definitions and waits until they are served.
+// installCRDs creates the definitions, those of Chaos Mesh too where it runs,
+// and waits until they are served.
 func (l *lab) installCRDs(ctx context.Context) error {
 	var all []*apiextv1.CustomResourceDefinition
 	for _, k := range openKinds {
 		all = append(all, openCRD(k.group, k.versions, k.kind, k.plural, k.cluster))
 	}
-	return l.createCRDs(ctx, all)
-}
-
-func (l *lab) createCRDs(ctx context.Context, all []*apiextv1.CustomResourceDefinition) error {
+	if l.chaosMesh {
+		mesh, err := readMeshCRDs()
+		if err != nil {
+			return err
+		}
+		all = append(all, mesh...)
+	}
 	client, err := apiext.NewForConfig(l.config)
 	if err != nil {
 		return fmt.Errorf("make a client: %w", err)
 	}
 	crds := client.ApiextensionsV1().CustomResourceDefinitions()
+	creating, each := errgroup.WithContext(ctx)
+	creating.SetLimit(8)
 	for _, crd := range all {
-		if _, err := crds.Create(ctx, crd, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
-			return fmt.Errorf("create definition %s: %w", crd.Name, err)
-		}
+		creating.Go(func() error {
+			if _, err := crds.Create(each, crd, metav1.CreateOptions{}); err != nil {
+				return fmt.Errorf("create definition %s: %w", crd.Name, err)
+			}
+			return nil
+		})
 	}
-	for _, crd := range all {
-		if err := eventually(ctx, "definition "+crd.Name+" to be served", func() error {
-			got, err := crds.Get(ctx, crd.Name, metav1.GetOptions{})
-			if err != nil {
-				return err
-			}
-			for _, c := range got.Status.Conditions {
-				if c.Type == apiextv1.Established && c.Status == apiextv1.ConditionTrue {
-					return nil
-				}
-			}
-			return fmt.Errorf("not established")
-		}); err != nil {
+	if err := creating.Wait(); err != nil {
+		return err
+	}
+	return eventually(ctx, "the definitions to be served", func() error {
+		list, err := crds.List(ctx, metav1.ListOptions{})
+		if err != nil {
 			return err
 		}
-	}
-	return nil
+		served := 0
+		for _, crd := range list.Items {
+			for _, c := range crd.Status.Conditions {
+				if c.Type == apiextv1.Established && c.Status == apiextv1.ConditionTrue {
+					served++
+				}
+			}
+		}
+		if served < len(all) {
+			return fmt.Errorf("%d of %d are", served, len(all))
+		}
+		return nil
+	})
 }
 
 func openCRD(group, versions, kind, plural string, cluster bool) *apiextv1.CustomResourceDefinition {

@@ -37,9 +37,10 @@ type lab struct {
 	client          *kubernetes.Clientset
 	log             *os.File
 
-	end     context.CancelCauseFunc
-	parts   sync.WaitGroup
-	closers []func() // run backwards
+	end      context.CancelCauseFunc
+	children []int // process ids
+	parts    sync.WaitGroup
+	closers  []func() // run backwards
 }
 
 // start brings everything up. end is called with what fails later.
@@ -73,13 +74,39 @@ func (l *lab) start(ctx context.Context, end context.CancelCauseFunc) error {
 	if err := writeKubeconfig(l.innerKubeconfig, l.config.Host, l.ca.pem, users[:1]); err != nil {
 		return err
 	}
+	defined := make(chan error, 1) // it takes a while, and little waits for it
+	go func() { defined <- l.installCRDs(ctx) }()
+	err = l.startRest(ctx, inner)
+	if failed := <-defined; failed != nil {
+		return failed
+	}
+	if err != nil {
+		return err
+	}
+	if l.chaosMesh {
+		if err := l.startChaosMesh(ctx); err != nil {
+			return err
+		}
+	}
+	for _, file := range l.objects {
+		if err := l.apply(ctx, file); err != nil {
+			return err
+		}
+	}
+	if l.kubeconfig == "" {
+		l.kubeconfig = filepath.Join(l.dir, "kubeconfig")
+	} else {
+		l.onClose(func() { os.Remove(l.kubeconfig) })
+	}
+	return writeKubeconfig(l.kubeconfig, l.config.Host, l.ca.pem, users)
+}
+
+// startRest starts what runs beside the API server and needs no definitions.
+func (l *lab) startRest(ctx, inner context.Context) error {
 	if err := l.startControllers(inner); err != nil {
 		return err
 	}
 	if err := l.startScheduler(inner); err != nil {
-		return err
-	}
-	if err := l.installCRDs(ctx); err != nil {
 		return err
 	}
 	if err := l.startKwok(inner); err != nil {
@@ -91,20 +118,7 @@ func (l *lab) start(ctx context.Context, end context.CancelCauseFunc) error {
 	if err := l.bindViewers(ctx); err != nil {
 		return err
 	}
-	if l.chaosMesh {
-		if err := l.startChaosMesh(ctx); err != nil {
-			return err
-		}
-	}
-	if err := l.waitNodes(ctx); err != nil {
-		return err
-	}
-	if l.kubeconfig == "" {
-		l.kubeconfig = filepath.Join(l.dir, "kubeconfig")
-	} else {
-		l.onClose(func() { os.Remove(l.kubeconfig) })
-	}
-	return writeKubeconfig(l.kubeconfig, l.config.Host, l.ca.pem, users)
+	return l.waitNodes(ctx)
 }
 
 // startServing gives the pods their work, the metrics their source, and both
@@ -179,6 +193,7 @@ func (l *lab) makeDir() error {
 	if err := sweeper.Start(); err != nil {
 		return fmt.Errorf("start sweeper: %w", err)
 	}
+	l.children = append(l.children, sweeper.Process.Pid)
 	l.onClose(func() { in.Close(); _ = sweeper.Wait() })
 	return nil
 }
@@ -239,7 +254,8 @@ type readiness struct {
 	ChaosMesh  bool              `json:"chaos_mesh"`
 	Dir        string            `json:"dir"`
 	PID        int               `json:"pid"`
-	Seconds    float64           `json:"seconds"` // from start to ready
+	Children   []int             `json:"children"` // processes that end with it
+	Seconds    float64           `json:"seconds"`  // from start to ready
 	Tokens     map[string]string `json:"tokens"`
 }
 
@@ -249,7 +265,7 @@ func (l *lab) ready(took time.Duration) readiness {
 		Front:     fmt.Sprintf("http://127.0.0.1:%d", l.front),
 		Control:   fmt.Sprintf("http://127.0.0.1:%d", l.control),
 		ChaosMesh: l.chaosMesh,
-		Dir:       l.dir, PID: os.Getpid(), Seconds: took.Seconds(), Tokens: map[string]string{},
+		Dir:       l.dir, PID: os.Getpid(), Children: l.children, Seconds: took.Seconds(), Tokens: map[string]string{},
 	}
 	for _, u := range users {
 		r.Tokens[u.name] = u.token

@@ -49,7 +49,7 @@ type options struct {
 
 	hpaSync, hpaDownscale, hpaInitialReadiness, hpaCPUInitialization time.Duration
 	metricsWindow                                                    time.Duration
-	apiArgs                                                          []string
+	apiArgs, objects                                                 []string
 }
 
 func parseFlags(args []string) (options, error) {
@@ -72,6 +72,10 @@ func parseFlags(args []string) (options, error) {
 	fs.DurationVar(&o.metricsWindow, "metrics-window", 2*time.Second, "over how long the metrics API takes its rates, and how often it takes them (metrics-server's default is 15s)")
 	fs.Func("api-arg", "one more flag for kube-apiserver; may be given again", func(s string) error {
 		o.apiArgs = append(o.apiArgs, s)
+		return nil
+	})
+	fs.Func("apply", "put the objects of this YAML file in place; may be given again", func(s string) error {
+		o.objects = append(o.objects, s)
 		return nil
 	})
 	if err := fs.Parse(args); err != nil {

@@ -33,7 +33,8 @@ type Lab struct {
 	ChaosMesh  bool              `json:"chaos_mesh"`
 	Dir        string            `json:"dir"`
 	PID        int               `json:"pid"`
-	Tokens     map[string]string `json:"tokens"` // by user
+	Children   []int             `json:"children"` // processes that end with it
+	Tokens     map[string]string `json:"tokens"`   // by user
 
 	cmd    *exec.Cmd
 	stdin  io.Closer

@@ -17,7 +17,8 @@ type pod struct {
 	key  Key
 	node string
 	capacity
-	invalid error // why its annotations cannot be followed
+	restarts int32
+	invalid  error // why its annotations cannot be followed
 
 	slot   chan struct{}
 	killed chan struct{} // closed when the pod is gone with what it worked on

@@ -58,11 +58,18 @@ func (t *Table) PutPod(p *corev1.Pod) {
 		known.kill(abrupt(p))
 		return
 	}
+	if known != nil && restarts(p) > known.restarts {
+		// Its process is another one now.
+		known.kill(true)
+		delete(t.pods, key)
+		known = nil
+	}
 	running := p.Status.Phase == corev1.PodRunning && p.DeletionTimestamp == nil
 	switch {
 	case running && known == nil:
 		c, err := capacityOf(p)
 		t.pods[key] = newPod(key, p.Spec.NodeName, c, err, time.Now())
+		t.pods[key].restarts = restarts(p)
 	case !running && known != nil:
 		known.kill(true)
 		delete(t.pods, key)
@@ -78,6 +85,15 @@ func (t *Table) DeletePod(p *corev1.Pod) {
 		known.kill(abrupt(p))
 		delete(t.pods, key)
 	}
+}
+
+// restarts counts how often containers of the pod were restarted.
+func restarts(p *corev1.Pod) int32 {
+	var sum int32
+	for _, c := range p.Status.ContainerStatuses {
+		sum += c.RestartCount
+	}
+	return sum
 }
 
 // abrupt says whether the pod was given no time to end.
