@@ -78,9 +78,10 @@ type Op struct {
 	Started time.Time // first byte handed to the socket (or the attempt to connect, when that failed)
 	Ended   time.Time // last byte of the answer read and checked, or the failure
 
-	Class  Class // OK when it succeeded
-	Status int   // the protocol's own code (HTTP status); 0 when there was none
-	Err    error // what went wrong, for a sample in the report; nil when OK
+	Class  Class  // OK when it succeeded
+	Status int    // the protocol's own code (HTTP status); 0 when there was none
+	Server string // who says that it served it, where the answer names somebody; may be empty
+	Err    error  // what went wrong, for a sample in the report; nil when OK
 
 	BytesOut, BytesIn int64
 

@@ -45,6 +45,7 @@ func Build(j *journal.Journal) *Report {
 	r.readLoads(j, spans)
 	r.readProbes(j)
 	r.judgeObjectives(j)
+	r.readAutoscalers(j)
 	r.Trust = watchGenerator(j, spans, r)
 	r.distrust(j)
 	r.Timeline = drawTimeline(j, r)

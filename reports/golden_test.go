@@ -3,6 +3,7 @@ package reports
 import (
 	"bytes"
 	"flag"
+	"html"
 	"os"
 	"path/filepath"
 	"testing"
@@ -56,6 +57,47 @@ func TestGolden(t *testing.T) {
 				golden(t, name+"."+extension(format), b.Bytes())
 			}
 		})
+	}
+}
+
+// A run against a real API server and a real HPA controller, recorded: 100/s to
+// 600/s on replicas that bear 120/s. The controller's own events were, with the
+// origin at 15:41:18.298: New size 4 at 15:41:30, New size 6 at 15:41:36, New size
+// 2 at 15:42:10.
+func TestGoldenAutoscaler(t *testing.T) {
+	j, err := journal.Open(filepath.Join("testdata", "hpa"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := Build(j)
+	for format, print := range Formats() {
+		if format == "html" {
+			continue
+		}
+		var b bytes.Buffer
+		if err := print(&b, r); err != nil {
+			t.Fatalf("%s: %v", format, err)
+		}
+		golden(t, "hpa."+extension(format), b.Bytes())
+	}
+	// The page shows the same numbers.
+	var page bytes.Buffer
+	if err := HTML(&page, r); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range r.Autoscalers[0].ups() {
+		for _, st := range s.Stages {
+			for _, cell := range stageRow(st) {
+				if !s.Absorbed && !bytes.Contains(page.Bytes(), []byte(html.EscapeString(cell))) {
+					t.Errorf("the page lacks %q", cell)
+				}
+			}
+		}
+	}
+	for _, row := range r.Autoscalers[0].measureRows() {
+		if !bytes.Contains(page.Bytes(), []byte(html.EscapeString(row[1]))) {
+			t.Errorf("the page lacks %s %s", row[0], row[1])
+		}
 	}
 }
 

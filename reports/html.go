@@ -59,6 +59,7 @@ type page struct {
 	Tiles      []tile
 	Findings   []findingRow
 	Chains     []faultRow
+	Scalers    []autoscalerView
 	Watched    []watchedRow
 	Groups     []group
 	ProbePlots []chart
@@ -163,6 +164,9 @@ func newPage(r *Report) (*page, error) {
 	}
 	for _, f := range r.Faults {
 		p.Chains = append(p.Chains, newFaultRow(f))
+	}
+	for _, a := range r.Autoscalers {
+		p.Scalers = append(p.Scalers, d.autoscaler(a))
 	}
 	for _, name := range r.probes {
 		p.Watched = append(p.Watched, newWatchedRow(name, r.Probes[name]))

@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -61,7 +62,7 @@ type junitProblem struct {
 // What is not known is an error, never skipped: a reader that takes "skipped"
 // for "fine" must not take it for a pass.
 func JUnit(w io.Writer, r *Report) error {
-	s := junitSuite{Name: r.Name, Time: seconds(r.Run.Ended), Out: strings.Join(append([]string{r.Cause}, r.Why...), "\n")}
+	s := junitSuite{Name: r.Name, Time: seconds(r.Run.Ended), Out: strings.Join(slices.Concat([]string{r.Cause}, r.Why, r.autoscalerLines()), "\n")}
 	if r.Run.Started != nil {
 		s.Timestamp = r.Run.Started.Format("2006-01-02T15:04:05")
 	}

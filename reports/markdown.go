@@ -39,6 +39,7 @@ func Markdown(w io.Writer, r *Report) error {
 			markdownRow(&b, f.Name, orDash(f.What), at(f.Injected), at(f.Effective), at(f.Gone), f.Truth.words())
 		}
 	}
+	r.markdownAutoscalers(&b)
 	if len(r.probes) > 0 {
 		b.WriteString("\n### Watched\n\n")
 		for _, name := range r.probes {

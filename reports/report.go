@@ -42,13 +42,16 @@ type Report struct {
 	Seed        uint64   `json:"seed"`
 	Run         Run      `json:"run"`
 
-	Objectives []Objective       `json:"objectives"`
-	Faults     []Fault           `json:"faults"`
-	Loads      map[string]*Load  `json:"loads"`
-	Probes     map[string]*Probe `json:"probes"`
-	Phases     []Phase           `json:"phases"`
-	Trust      Trust             `json:"trust"`
-	Workers    []Worker          `json:"workers,omitempty"` // that offered the load; empty when brunt did itself
+	Objectives []Objective `json:"objectives"`
+	Faults     []Fault     `json:"faults"`
+
+	Autoscalers []Autoscaler `json:"autoscalers,omitempty"` // one for each probe that watches replicas
+
+	Loads   map[string]*Load  `json:"loads"`
+	Probes  map[string]*Probe `json:"probes"`
+	Phases  []Phase           `json:"phases"`
+	Trust   Trust             `json:"trust"`
+	Workers []Worker          `json:"workers,omitempty"` // that offered the load; empty when brunt did itself
 
 	Environment map[string]string `json:"environment"`
 	Warnings    []string          `json:"warnings"` // what weakens the result without changing it

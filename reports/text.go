@@ -25,6 +25,7 @@ func Text(w io.Writer, r *Report) error {
 	t.why()
 	t.objectives()
 	t.faults()
+	t.autoscalers()
 	t.probes()
 	t.loads()
 	t.latencies()

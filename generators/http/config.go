@@ -16,6 +16,7 @@ type Config struct {
 	Redirects   int               `yaml:"redirects" doc:"How many redirects an operation follows; 0 takes a redirect as the answer." default:"0" min:"0" max:"50"`
 	Cookies     bool              `yaml:"cookies" doc:"Whether each session keeps the cookies it is given." default:"false"`
 	Compression bool              `yaml:"compression" doc:"Whether compressed bodies (gzip, br, zstd, deflate) are asked for and decoded." default:"false"`
+	ServedBy    string            `yaml:"served_by" doc:"The header field of answers that names who served them, such as a pod, for reports of which replicas the load reaches; it keeps a load off the fast path." example:"X-Served-By"`
 	MaxBody     int64             `yaml:"max_body" doc:"The longest body that is kept for checks and extractions; a longer one fails them." unit:"bytes" default:"10MiB" min:"1B"`
 
 	// How connections get there, when it is not straight to the URL's host.

@@ -279,6 +279,9 @@ func (a *attempt) play(ctx context.Context, m *message, r *request) error {
 		if a.s.jar != nil {
 			a.s.keepCookies(u, ans)
 		}
+		if by := a.s.g.config.ServedBy; by != "" {
+			a.op.Server, _ = ans.fields.first(by)
+		}
 		if r.redirects == 0 || !isRedirect(ans.status) {
 			return nil
 		}

@@ -25,6 +25,8 @@ func (g *generator) Loop() (loop generators.Loop, why string) {
 		return nil, "HTTP/2"
 	case g.program.route.detoured() != "":
 		return nil, g.program.route.detoured()
+	case c.ServedBy != "":
+		return nil, "served_by"
 	case c.Cookies, c.Compression, r.redirects > 0, len(r.extracts) > 0:
 		return nil, "cookies, compression, redirects or extraction"
 	case r.keepBody, len(r.expect.headers) > 0, r.expect.time != nil, r.expect.size != nil:

@@ -24,6 +24,9 @@ type Analysis struct {
 	Steps []Step
 
 	Wanted, Desired, Replicas, Ready, Metric, Limit Curve
+	// Serving is how many replicas answered anything, second by second, as far
+	// as answers say who sent them.
+	Serving Curve
 
 	ServedKnown bool // answers say who served them
 	PodsKnown   bool // the probe tells of single pods
@@ -141,12 +144,39 @@ func (a *Analysis) readProbe() {
 		}
 		p.take(o)
 	}
+	a.readServing()
+	a.ServedKnown = a.ServedKnown || slices.ContainsFunc(a.objects, func(o journal.Object) bool { return o.What == "served" })
+}
+
+// readServing counts who answered in each second.
+func (a *Analysis) readServing() {
+	who := map[time.Duration]map[string]bool{}
+	last := time.Duration(0)
 	for _, name := range a.load.names {
 		for _, e := range a.journal.LoadSeconds(name, 0, forever) {
-			a.ServedKnown = a.ServedKnown || len(e.Load.Served) > 0
+			second := secondOf(e.At)
+			if who[second] == nil {
+				who[second] = map[string]bool{}
+			}
+			for name, n := range e.Load.Served {
+				if n > 0 {
+					who[second][name] = true
+					a.ServedKnown = true
+				}
+			}
+			last = max(last, second)
 		}
 	}
-	a.ServedKnown = a.ServedKnown || slices.ContainsFunc(a.objects, func(o journal.Object) bool { return o.What == "served" })
+	if !a.ServedKnown {
+		return
+	}
+	for second := time.Duration(0); second <= last; second += time.Second {
+		n := float64(len(who[second]))
+		if k := len(a.Serving); k > 0 && a.Serving[k-1].Value == n {
+			continue
+		}
+		a.Serving = append(a.Serving, Point{At: second, Value: n, Known: true, Since: second})
+	}
 }
 
 // asked is the curve that decisions show in.

@@ -90,6 +90,10 @@ func (a *Analysis) seen(s *Step, decided Stage) Stage {
 		return a.notReached(s, Seen, "the autoscaler's metric never went above its target")
 	}
 	st := reached(s, Seen, m)
+	if decided.State == Reached && st.After > decided.After {
+		// Both are told in one status: it was seen at the latest then.
+		st.After, st.Within, st.Text = decided.After, decided.Within, "told with the decision"
+	}
 	if st.After == 0 && st.Within == 0 {
 		st.Text = "it was above its target before"
 	}
@@ -105,8 +109,8 @@ func (a *Analysis) decided(s *Step) Stage {
 		if o.What == "scaled" && o.From != nil && o.To != nil && *o.To > *o.From && o.At >= s.Start-o.Within && o.At < s.End {
 			st := reached(s, Decided, moment{o.At, o.Within})
 			st.Object, st.Text = o.Object, fmt.Sprintf("%s → %s", number(*o.From), number(*o.To))
-			if o.Text != "" {
-				st.Text += ": " + o.Text
+			if why := a.said(o); why != "" {
+				st.Text += ": " + why
 			}
 			return st
 		}
@@ -133,6 +137,22 @@ func (a *Analysis) decided(s *Step) Stage {
 		}
 	}
 	return a.notReached(s, Decided, "no more replicas were asked for")
+}
+
+// said is why a decision fell, in the controller's own words where it says
+// something of that number around that time.
+func (a *Analysis) said(decision journal.Object) string {
+	size := "New size: " + number(*decision.To) + ";"
+	for _, o := range a.objects {
+		apart := o.At - decision.At
+		if o.What != "said" || o.Object != decision.Object || max(apart, -apart) > o.Within+decision.Within+2*time.Second {
+			continue
+		}
+		if _, after, ok := strings.Cut(o.Text, size); ok {
+			return strings.TrimPrefix(strings.TrimSpace(after), "reason: ")
+		}
+	}
+	return decision.Text
 }
 
 // absorbed reports whether there was nothing to react to.

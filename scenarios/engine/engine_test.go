@@ -26,6 +26,7 @@ type target struct {
 	start   time.Time
 	service func(sinceStart time.Duration) time.Duration
 	class   generators.Class
+	server  func(arrival int64) string // who says that it answered; may be nil
 
 	mu     sync.Mutex
 	closed int
@@ -42,6 +43,9 @@ type targetSession struct {
 
 func (s *targetSession) Do(ctx context.Context, a generators.Arrival) generators.Result {
 	op := generators.Op{Due: a.Due, Started: time.Now(), Class: s.target.class, Status: 200}
+	if s.target.server != nil {
+		op.Server = s.target.server(a.Index)
+	}
 	select {
 	case <-time.After(s.target.service(time.Since(s.target.start))):
 	case <-ctx.Done():
@@ -584,6 +588,32 @@ func TestSeriesAndEventsAreRecorded(t *testing.T) {
 			t.Errorf("second %+v", o)
 		}
 	})
+}
+
+// Who served is counted second by second, and however many servers there say
+// they are, only so many are told apart.
+func TestServersAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		plan := onePhase(t, 100, 10*time.Second, always(time.Millisecond))
+		plan.Loads[0].Generator.(*target).server = func(arrival int64) string {
+			if arrival%4 == 0 {
+				return "pod-b"
+			}
+			return "pod-a"
+		}
+		_, j := play(t, plan, nil)
+		if got := j.Counts("web", 0, time.Minute).Served; got["pod-a"] != 750 || got["pod-b"] != 250 || len(got) != 2 {
+			t.Errorf("served %v", got)
+		}
+	})
+	c := &counters{served: map[string]int64{}}
+	for i := range 3 * maxServers {
+		c.serve(fmt.Sprint("pod-", i))
+	}
+	c.serve(strings.Repeat("x", maxServerName+1))
+	if c.served["other"] != 2*maxServers+1 || len(c.served) != maxServers+1 {
+		t.Errorf("%d names, %d others", len(c.served), c.served["other"])
+	}
 }
 
 func TestObjectsAreRedacted(t *testing.T) {

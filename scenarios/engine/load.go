@@ -42,6 +42,7 @@ type counters struct {
 	ops               int64
 	failed            map[generators.Class]int64
 	status            map[int]int64
+	served            map[string]int64
 	bytesOut, bytesIn int64
 	_                 [64]byte // keeps neighbours off this cache line
 }
@@ -57,6 +58,7 @@ func newLoad(plan scenarios.Load, slice Slice, origin time.Time, samples *errorS
 	for i := range l.counters {
 		l.counters[i].failed = make(map[generators.Class]int64)
 		l.counters[i].status = make(map[int]int64)
+		l.counters[i].served = make(map[string]int64)
 	}
 	return l
 }
@@ -128,6 +130,9 @@ func (l *load) record(session int, ops []generators.Op) {
 		if op.Status != 0 {
 			c.status[op.Status]++
 		}
+		if op.Server != "" {
+			c.serve(op.Server)
+		}
 		c.bytesOut += op.BytesOut
 		c.bytesIn += op.BytesIn
 		c.mu.Unlock()
@@ -143,6 +148,21 @@ func (l *load) record(session int, ops []generators.Op) {
 	} else {
 		l.completed.Add(1)
 	}
+}
+
+// maxServers bounds how many servers are told apart in one second and shard:
+// answers say who sent them, and may say anything.
+const (
+	maxServers    = 1000
+	maxServerName = 253 // of a DNS name, and so of a pod
+)
+
+// serve counts an operation for who served it; the caller holds the lock.
+func (c *counters) serve(server string) {
+	if _, known := c.served[server]; !known && (len(c.served) >= maxServers || len(server) > maxServerName) {
+		server = "other"
+	}
+	c.served[server]++
 }
 
 // drop counts an arrival that was given up before it was sent.
@@ -190,6 +210,13 @@ func (l *load) second(at time.Duration, waiting int) *journal.LoadCounts {
 		for status, n := range c.status {
 			counts.Status[strconv.Itoa(status)] += n
 		}
+		for server, n := range c.served {
+			if counts.Served == nil {
+				counts.Served = make(map[string]int64)
+			}
+			counts.Served[server] += n
+		}
+		clear(c.served)
 		c.ops, c.bytesOut, c.bytesIn = 0, 0, 0
 		clear(c.failed)
 		clear(c.status)
