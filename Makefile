@@ -2,7 +2,7 @@
 GO ?= go
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: run test race e2e e2e-faults e2e-kube soak lab bench fuzz lint build
+.PHONY: run test race e2e e2e-faults e2e-kube e2e-peers soak lab bench fuzz lint build
 
 run: ## play the example scenario against the example stack
 	$(GO) run ./cmd/brunt run examples/hello.yaml
@@ -25,6 +25,10 @@ e2e-kube: ## against a real Kubernetes control plane, in one process on loopback
 	examples/lab/build.sh
 	cd examples/lab && $(GO) test ./...
 	BRUNT_LAB=$(CURDIR)/bin/lab $(GO) test -tags e2e -count=1 -timeout 20m -run KubeE2E ./cmd/brunt ./chaos/... ./scenarios/... ./examples/labtest
+
+e2e-peers: ## TLS, proxies, sockets and HTTP/3 against other people's servers; root, Debian
+	apt-get install -y -qq nginx tinyproxy microsocks ngtcp2-server iproute2 util-linux >/dev/null
+	$(GO) test -tags e2e -count=1 -timeout 10m -run Peers ./cmd/brunt
 
 soak: ## ten minutes at 5,000/s with flat memory; then 50,000 sessions at 8 KiB each
 	$(GO) test -tags e2e -count=1 -timeout 30m -v -run Soak ./cmd/brunt

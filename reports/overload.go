@@ -212,7 +212,7 @@ func (b brake) tell(held, all []*playedSecond) *HeldBack {
 		if s.planned == 0 {
 			continue // the plan is over, and what was late goes out
 		}
-		sent = append(sent, s.sent)
+		sent = append(sent, max(s.sent-float64(s.local), 0)) // what failed on this side went nowhere
 		planned = max(planned, s.planned)
 		if s.health.DispatchLag >= worst.health.DispatchLag {
 			worst = s
@@ -232,7 +232,10 @@ func (b brake) tell(held, all []*playedSecond) *HeldBack {
 // rates says what was sent while the brake was on, and what can be trusted.
 func (h *HeldBack) rates(planned float64) string {
 	text := fmt.Sprintf(": %s/s were sent of the %s/s planned", count(int64(h.Limit)), count(int64(planned)))
-	if h.Limit >= nearlyAll*planned {
+	switch {
+	case h.Limit >= nearlyAll*planned && !h.Own:
+		text = ""
+	case h.Limit >= nearlyAll*planned:
 		text = fmt.Sprintf("; the %s/s planned were sent all the same", count(int64(planned)))
 	}
 	switch {

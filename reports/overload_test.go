@@ -76,6 +76,9 @@ func TestHeldBack(t *testing.T) {
 		return func(over bool, c *journal.LoadCounts) {
 			if over {
 				c.Failed[class] = c.Offered - ceiling
+				if class == "local" {
+					c.Sent = c.Offered // it was tried
+				}
 			}
 		}
 	}

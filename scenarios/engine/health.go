@@ -1,12 +1,14 @@
 package engine
 
 import (
+	"errors"
 	"math"
 	"math/bits"
 	"os"
 	"runtime"
 	"runtime/metrics"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/brunt-dev/brunt/reports/journal"
@@ -155,9 +157,13 @@ func quantileSince(h *metrics.Float64Histogram, before []uint64, q float64) time
 }
 
 // openFiles counts the process's file descriptors; -1 where that is not known.
-func openFiles() int {
+// Where none is left to count them with, it is as many as there may be.
+func openFiles(limit int) int {
 	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
+	switch {
+	case errors.Is(err, syscall.EMFILE) && limit > 0:
+		return limit
+	case err != nil:
 		return -1
 	}
 	return len(entries)

@@ -46,11 +46,11 @@ func (s *systemWatch) read(h *journal.Health, elapsed time.Duration) {
 			}
 		}
 	}
-	h.Files = openFiles()
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err == nil {
 		h.FileLimit = int(min(limit.Cur, 1<<40))
 	}
+	h.Files = openFiles(h.FileLimit)
 	tcp := readTCPCounters()
 	h.Retransmits = max(tcp.retransmits-s.tcp.retransmits, 0)
 	h.SynRetransmits = max(tcp.synRetransmits-s.tcp.synRetransmits, 0)
