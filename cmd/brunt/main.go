@@ -12,6 +12,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	"k8s.io/klog/v2"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // Exit codes. Every run's verdict is one of them; they never change meaning.
@@ -29,6 +30,7 @@ func main() {
 	// Kubernetes' client libraries write to stderr as they please; what matters
 	// of it comes back as errors.
 	klog.SetLogger(logr.Discard())
+	ctrllog.SetLogger(logr.Discard()) // Chaos Mesh's types log as they validate
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
