@@ -71,6 +71,10 @@ type Receipt struct {
 	Fault   string   `json:"fault"`   // its name in the scenario
 	Kind    string   `json:"kind"`    // which kind can undo it
 	Targets []string `json:"targets"` // what it touches, for people
+	// Resources are what it holds while it is there, so that no other fault
+	// gets at them: paths such as process/4711 or process/4711/nice, a part
+	// within the whole. Empty: its targets; see Held.
+	Resources []string `json:"resources,omitempty"`
 	// OneShot marks a fault that has nothing to undo: a killed process stays
 	// killed. The engine does not call Undo for it, it is never pending, and
 	// its Undo is a no-op for whoever calls it all the same.

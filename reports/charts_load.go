@@ -32,7 +32,7 @@ func newDrawing(r *Report) *drawing {
 			if f.OneShot {
 				class = "fault shot"
 			}
-			d.bands = append(d.bands, d.band(class, f.from, f.to, "fault "+f.Name+", "+between(f.from, f.to)))
+			d.bands = append(d.bands, d.band(class, f.from, f.to, "fault "+f.Label()+", "+between(f.from, f.to)))
 		}
 	}
 	for _, p := range r.Phases[min(1, len(r.Phases)):] {

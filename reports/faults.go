@@ -2,6 +2,7 @@ package reports
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,17 +15,19 @@ const notPlayed = "not_played"
 // journal says how the run ended: where it does not, brunt may have died
 // between asking for a fault and noting that it was there.
 func faultTruth(p journal.FaultPlan, j *journal.Journal, ended bool) Fault {
-	f := Fault{Name: p.Name, Kind: p.Kind, What: p.What, Phase: p.Phase, OneShot: p.OneShot,
+	f := Fault{Name: p.Name, Occurrence: p.Occurrence, Kind: p.Kind, What: p.What, Phase: p.Phase, OneShot: p.OneShot,
 		At: p.At, For: p.For, Targets: []string{}, State: notPlayed}
-	touched, gone, effective := false, false, false
+	touched, gone, effective, doubted := false, false, false, false
 	var said []string
 	for _, e := range j.Events() {
-		if e.Kind != journal.FaultState || e.Name != p.Name {
+		if e.Kind != journal.FaultState || e.Name != p.Name || e.Occurrence != p.Occurrence {
 			continue
 		}
 		f.State = e.State
-		if len(e.Targets) > 0 {
-			f.Targets = e.Targets
+		for _, target := range e.Targets {
+			if !slices.Contains(f.Targets, target) {
+				f.Targets = append(f.Targets, target)
+			}
 		}
 		if e.Text != "" {
 			said = append(said, e.Text)
@@ -38,10 +41,12 @@ func faultTruth(p journal.FaultPlan, j *journal.Journal, ended bool) Fault {
 			touched, gone = true, false
 		case journal.FaultEffective:
 			first(&f.Effective, at)
-			touched, gone, effective = true, false, true
+			touched, gone, effective, doubted = true, false, true, false
 		case journal.FaultIneffective:
 			first(&f.Ineffective, at)
-			touched, effective = true, false
+			touched, doubted = true, true
+		case journal.FaultFollowed:
+			touched = true
 		case journal.FaultUndone:
 			f.Undone = &at
 			touched = true
@@ -61,7 +66,7 @@ func faultTruth(p journal.FaultPlan, j *journal.Journal, ended bool) Fault {
 		f.Truth = FaultNotInjected
 	case !gone && !p.OneShot:
 		f.Truth = FaultNotGone
-	case !effective:
+	case !effective || doubted:
 		f.Truth = FaultIneffective
 	default:
 		f.Truth = FaultProven
@@ -79,7 +84,7 @@ func first(at **time.Duration, t time.Duration) {
 
 // there settles when the fault was there, as far as is known.
 func (f *Fault) there(j *journal.Journal) {
-	s, ok := j.FaultSpan(f.Name)
+	s, ok := j.FaultSpan(f.Name, f.Occurrence)
 	if !ok {
 		return
 	}
@@ -97,7 +102,7 @@ func (f *Fault) there(j *journal.Journal) {
 // tell says in a sentence what became of the fault.
 func (f *Fault) tell(said []string) string {
 	var b strings.Builder
-	name := f.Name
+	name := f.Label()
 	if f.What != "" {
 		name += " (" + f.What + ")"
 	}

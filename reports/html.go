@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/brunt-dev/brunt/reports/objective"
@@ -59,6 +60,7 @@ type page struct {
 	Tiles      []tile
 	Findings   []findingRow
 	Chains     []faultRow
+	Often      []oftenRow
 	Scalers    []autoscalerView
 	Watched    []watchedRow
 	Groups     []group
@@ -163,7 +165,11 @@ func newPage(r *Report) (*page, error) {
 		p.Findings = append(p.Findings, newFindingRow(o))
 	}
 	for _, f := range r.Faults {
-		p.Chains = append(p.Chains, newFaultRow(f))
+		if len(r.occurrences(f.Name)) > maxTold {
+			p.Often = append(p.Often, newOftenRow(f))
+		} else {
+			p.Chains = append(p.Chains, newFaultRow(f))
+		}
 	}
 	for _, a := range r.Autoscalers {
 		p.Scalers = append(p.Scalers, d.autoscaler(a))
@@ -302,6 +308,26 @@ func gauge(f objective.Finding) (float64, bool) {
 	return 1, f.Margin == "at the limit"
 }
 
+// An oftenRow is an occurrence of a fault that came too often for a card each.
+type oftenRow struct {
+	Label, What, Targets                          string
+	Requested, Injected, Effective, Undone, Ended string
+	Word, Class, Reason                           string
+}
+
+func newOftenRow(f Fault) oftenRow {
+	whole := newFaultRow(f)
+	row := oftenRow{Label: f.Label(), What: f.What, Targets: strings.Join(f.Targets, ", "), Requested: at(f.Requested), Injected: at(f.Injected),
+		Effective: at(f.Effective), Undone: at(f.Undone), Ended: at(f.Gone), Word: whole.Word, Class: whole.Class}
+	if f.OneShot {
+		row.Undone, row.Ended = "one-shot", ""
+	}
+	if row.Class != "good" {
+		row.Reason = f.Text
+	}
+	return row
+}
+
 func newFaultRow(f Fault) faultRow {
 	row := faultRow{Fault: f, Word: f.Truth.words(), Class: "good"}
 	switch f.Truth {
@@ -417,6 +443,7 @@ func (d *drawing) strips() (phases []strip, lanes []lane) {
 		}
 		phases = append(phases, s)
 	}
+	of := map[string]int{} // by fault: its lane
 	for _, f := range d.r.Faults {
 		if f.to <= f.from {
 			continue
@@ -426,11 +453,22 @@ func (d *drawing) strips() (phases []strip, lanes []lane) {
 		if f.OneShot {
 			s.Class = "fault shot"
 		}
-		s.After = roundTo(s.Left+s.Width, 3)
-		if s.After > 70 {
-			s.Before, s.After = true, roundTo(100-s.Left, 3)
+		at, there := of[f.Name]
+		if !there {
+			at, of[f.Name] = len(lanes), len(lanes)
+			lanes = append(lanes, lane{})
 		}
-		lanes = append(lanes, lane{Strips: []strip{s}})
+		for i := range lanes[at].Strips { // the last of a lane bears its name
+			lanes[at].Strips[i].Name = ""
+		}
+		lanes[at].Strips = append(lanes[at].Strips, s)
+	}
+	for _, l := range lanes {
+		last := &l.Strips[len(l.Strips)-1]
+		last.After = roundTo(last.Left+last.Width, 3)
+		if last.After > 70 { // no room behind it: before the first
+			last.Before, last.After = true, roundTo(100-l.Strips[0].Left, 3)
+		}
 	}
 	return phases, lanes
 }

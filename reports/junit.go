@@ -123,7 +123,7 @@ func objectiveCase(r *Report, o Objective) junitCase {
 }
 
 func faultCase(r *Report, f Fault) junitCase {
-	c := junitCase{Class: r.Name + ".faults", Name: f.Name + ": injected, effective and gone", File: r.File, Time: seconds(max(0, min(f.to, r.Run.Ended)-f.from))}
+	c := junitCase{Class: r.Name + ".faults", Name: f.Label() + ": injected, effective and gone", File: r.File, Time: seconds(max(0, min(f.to, r.Run.Ended)-f.from))}
 	switch f.Truth {
 	case FaultProven:
 		c.Out = f.Text

@@ -36,7 +36,7 @@ func Markdown(w io.Writer, r *Report) error {
 	if len(r.Faults) > 0 {
 		b.WriteString("\n### Faults\n\n| Fault | What | Injected | Effective | Gone | |\n|---|---|---:|---:|---:|---|\n")
 		for _, f := range r.Faults {
-			markdownRow(&b, f.Name, orDash(f.What), at(f.Injected), at(f.Effective), at(f.Gone), f.Truth.words())
+			markdownRow(&b, f.Label(), orDash(f.What), at(f.Injected), at(f.Effective), at(f.Gone), f.Truth.words())
 		}
 	}
 	r.markdownAutoscalers(&b)

@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/brunt-dev/brunt/reports/journal"
 	"github.com/brunt-dev/brunt/reports/objective"
 )
 
@@ -83,17 +84,18 @@ type Objective struct {
 	Before objective.State `json:"state_before_trust,omitempty"`
 }
 
-// A Fault is one fault as it went. The times are those of its events, absent
+// A Fault is one occurrence of a fault as it went. The times are those of its events, absent
 // when there was none.
 type Fault struct {
-	Name    string        `json:"name"`
-	Kind    string        `json:"kind"`
-	What    string        `json:"what"`
-	Phase   string        `json:"phase,omitempty"`
-	OneShot bool          `json:"one_shot,omitempty"`
-	Targets []string      `json:"targets"`
-	At      time.Duration `json:"planned_at_ns"`
-	For     time.Duration `json:"planned_for_ns,omitempty"`
+	Name       string        `json:"name"`
+	Occurrence int           `json:"occurrence,omitempty"` // which of the name's, from 1; 0: it has only one
+	Kind       string        `json:"kind"`
+	What       string        `json:"what"`
+	Phase      string        `json:"phase,omitempty"`
+	OneShot    bool          `json:"one_shot,omitempty"`
+	Targets    []string      `json:"targets"`
+	At         time.Duration `json:"planned_at_ns"`
+	For        time.Duration `json:"planned_for_ns,omitempty"`
 
 	Requested   *time.Duration `json:"requested_ns,omitempty"`
 	Injected    *time.Duration `json:"injected_ns,omitempty"`
@@ -108,6 +110,9 @@ type Fault struct {
 
 	from, to time.Duration // when it was there, for bands and windows; to is 0 when it never was
 }
+
+// Label is what people call it: its name, and which occurrence it is.
+func (f Fault) Label() string { return journal.FaultLabel(f.Name, f.Occurrence) }
 
 // A Load is what one load did.
 type Load struct {

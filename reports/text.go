@@ -149,7 +149,7 @@ func (t *text) faults() {
 	tb := &table{}
 	tb.add("", "", "requested", "injected", "effective", "undone", "gone")
 	for _, f := range t.r.Faults {
-		name := f.Name
+		name := f.Label()
 		if f.What != "" {
 			name += ": " + f.What
 		}

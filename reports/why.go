@@ -113,7 +113,7 @@ func (r *Report) inState(s objective.State) []Objective {
 func (r *Report) during(from, to time.Duration) string {
 	var names []string
 	for _, f := range r.Faults {
-		if f.to > 0 && (span{f.from, f.to}).overlaps(from, to) {
+		if f.to > 0 && (span{f.from, f.to}).overlaps(from, to) && !slices.Contains(names, f.Name) {
 			names = append(names, f.Name)
 		}
 	}
@@ -174,12 +174,18 @@ func (r *Report) tellWhy(j *journal.Journal) []string {
 	for _, name := range r.loads {
 		say(r.tellLoad(name))
 	}
-	for _, f := range r.Faults {
-		if f.Truth != FaultProven {
-			say(f.Text)
+	for _, name := range r.faultNames() {
+		if all := r.occurrences(name); len(all) > maxTold {
+			say(r.tellRepeated(j, name, all))
+			continue
 		}
-		if f.Truth != FaultNotInjected {
-			say(r.tellEffect(j, f))
+		for _, f := range r.occurrences(name) {
+			if f.Truth != FaultProven {
+				say(f.Text)
+			}
+			if f.Truth != FaultNotInjected {
+				say(r.tellEffect(j, f))
+			}
 		}
 	}
 	for _, name := range r.probes {
@@ -341,7 +347,7 @@ func (r *Report) tellEffect(j *journal.Journal, f Fault) string {
 	for _, other := range r.Faults {
 		if other.from > during.from && other.from < during.to {
 			during.to = other.from
-			until = "was there and " + other.Name + " was not yet"
+			until = "was there and " + other.Label() + " was not yet"
 		}
 	}
 	during = during.seconds()
@@ -363,7 +369,7 @@ func (r *Report) tellEffect(j *journal.Journal, f Fault) string {
 	if len(parts) == 0 {
 		return f.Text
 	}
-	name := f.Name
+	name := f.Label()
 	if f.What != "" {
 		name += " (" + f.What + ")"
 	}

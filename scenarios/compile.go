@@ -102,19 +102,12 @@ func (l *loader) compile(env CompileEnv) *Plan {
 	for _, spec := range l.loads {
 		plan.Loads = append(plan.Loads, l.compileLoad(spec, plan, feeds))
 	}
-	faultSpecs, probeSpecs := l.faults, l.probes
+	probeSpecs := l.probes
 	if l.options.LoadsOnly {
-		faultSpecs, probeSpecs = nil, nil
-	}
-	for _, spec := range faultSpecs {
-		f, err := spec.kind.New(spec.config, chaos.Env{Fault: spec.name, For: spec.options.For, Seed: l.seed("fault", spec.name),
-			Processes: env.Processes, Proxies: env.Proxies, Resolvers: env.Resolvers, Containers: l.containers, Kubernetes: l.kubernetes,
-			Protect: l.protect, Allow: plan.Allow})
-		if err != nil {
-			l.d.Report(spec.key, decode.CodeBadValue, "fault "+spec.name+": "+err.Error(), "")
-		}
-		plan.Faults = append(plan.Faults, Fault{Name: spec.name, Kind: spec.kind.Name, At: spec.plan.At, For: spec.plan.For, OneShot: spec.oneShot, Fault: f,
-			AllowIrreversible: spec.options.AllowIrreversible, On: spec.on})
+		probeSpecs = nil
+	} else {
+		l.compileFaults(plan, env)
+		l.checkOverlap(plan)
 	}
 	for _, spec := range probeSpecs {
 		p, err := spec.kind.New(spec.config, probes.Env{Name: spec.name, Allow: plan.Allow, Kubernetes: probes.Kubernetes(l.kubernetes)})
@@ -133,6 +126,49 @@ func (l *loader) compile(env CompileEnv) *Plan {
 	}
 	plan.Info = l.info(plan)
 	return plan
+}
+
+// compileFaults makes each occurrence of each fault.
+func (l *loader) compileFaults(plan *Plan, env CompileEnv) {
+	refused := map[*faultChoice]bool{} // said once, however often it comes
+	for _, o := range l.occurrences {
+		spec, c := o.spec, o.choice
+		f, err := c.kind.New(c.config, chaos.Env{Fault: spec.name, For: o.plan.For, Seed: l.seed("fault", o.plan.Label()),
+			Processes: env.Processes, Proxies: env.Proxies, Resolvers: env.Resolvers, Containers: l.containers, Kubernetes: l.kubernetes,
+			Protect: l.protect, Allow: plan.Allow})
+		if err != nil && !refused[c] {
+			refused[c] = true
+			at := spec.key
+			if len(spec.choices) > 1 {
+				at = c.key
+			}
+			l.d.Report(at, decode.CodeBadValue, "fault "+spec.name+": "+err.Error(), "")
+		}
+		if err == nil && spec.options.Follow && !refused[c] {
+			refused[c] = !l.checkFollow(spec, c, f)
+		}
+		made := Fault{Name: o.plan.Name, Occurrence: o.plan.Occurrence, Kind: o.plan.Kind, At: o.plan.At, For: o.plan.For, OneShot: o.plan.OneShot,
+			Fault: f, After: o.plan.After, Lag: o.lag, NotBefore: spec.phase.plan.Start + o.lag, Follow: o.plan.Follow, AllowIrreversible: spec.options.AllowIrreversible, On: c.on}
+		if spec.until != nil {
+			made.Until = &spec.until.objective
+		}
+		plan.Faults = append(plan.Faults, made)
+	}
+}
+
+// checkFollow refuses follow for a fault whose targets cannot become more.
+func (l *loader) checkFollow(spec *faultSpec, c *faultChoice, f chaos.Fault) bool {
+	at, _ := spec.node.Get("follow")
+	follower, ok := f.(chaos.Follower)
+	if !ok {
+		l.d.Report(at, codeKind, c.kind.Name+" faults have no targets that come to be later: there is nothing to follow", "remove follow")
+		return false
+	}
+	if err := follower.Follows(); err != nil {
+		l.d.Report(at, codeKind, "fault "+spec.name+" has nothing to follow: "+err.Error(), "")
+		return false
+	}
+	return true
 }
 
 func (l *loader) compileLoad(spec *loadSpec, plan *Plan, feeds map[string]*generators.Feed) Load {
@@ -196,8 +232,8 @@ func (l *loader) info(plan *Plan) journal.Plan {
 	for i, spec := range l.loads {
 		info.Loads = append(info.Loads, loadPlan(spec, plan.Loads[i]))
 	}
-	for _, spec := range l.faults {
-		f := spec.plan
+	for _, o := range l.occurrences {
+		f := o.plan
 		f.What = hide(f.What)
 		info.Faults = append(info.Faults, f)
 	}

@@ -35,7 +35,7 @@ func (l *loader) readExpectations() {
 		}
 	}
 	info := l.names4Check()
-	for _, list := range [][]expectation{l.expect, l.aborts} {
+	for _, list := range [][]expectation{l.expect, l.aborts, l.readUntils()} {
 		for _, e := range list {
 			l.checkNames(e, info)
 		}
@@ -253,7 +253,7 @@ func (l *loader) names4Check() journal.Plan {
 		p.Phases = append(p.Phases, ph.plan)
 	}
 	for _, f := range l.faults {
-		p.Faults = append(p.Faults, f.plan)
+		p.Faults = append(p.Faults, journal.FaultPlan{Name: f.name})
 	}
 	return p
 }

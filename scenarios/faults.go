@@ -3,9 +3,7 @@ package scenarios
 import (
 	"fmt"
 	"slices"
-	"time"
 
-	"github.com/brunt-dev/brunt/reports/journal"
 	"github.com/brunt-dev/brunt/scenarios/decode"
 )
 
@@ -28,7 +26,6 @@ func (l *loader) readFaults(p *phaseSpec) {
 			continue
 		}
 		spec := &faultSpec{name: e.Key, node: e.Value, key: e.KeyNode, phase: p}
-		spec.plan = journal.FaultPlan{Name: e.Key, Phase: p.Name, At: p.plan.Start}
 		if !l.readFault(spec) {
 			l.broken[e.Key] = true
 		}
@@ -36,54 +33,77 @@ func (l *loader) readFaults(p *phaseSpec) {
 	}
 }
 
+// faultOwn are the keys of a fault that are no kinds.
+var faultOwn = []string{"at", "for", "after", "every", "times", "jitter", "one_of", "until", "follow", "allow_irreversible"}
+
 func (l *loader) readFault(spec *faultSpec) bool {
+	list, random := spec.node.Get("one_of")
+	ok := true
+	if random {
+		ok = l.readChoices(spec, list)
+	} else {
+		ok = l.readChoice(spec, spec.node, "fault "+spec.name, faultOwn)
+	}
+	if spec.node.Kind() != decode.Map {
+		return false
+	}
+	ok = l.d.Decode(spec.node.Without(foreignKeys(spec.node, faultOwn)...), &spec.options) && ok
+	return ok && spec.phase.For > 0 && l.checkComposition(spec)
+}
+
+// readChoices reads one_of, which stands in the place of a kind.
+func (l *loader) readChoices(spec *faultSpec, list decode.Node) bool {
+	const write = "write one_of: [{ KIND: { … } }, { KIND: { … } }]"
+	ok := true
+	for _, e := range spec.node.Entries() {
+		if slices.Contains(faultOwn, e.Key) {
+			continue
+		}
+		if l.isPlanned("fault", e.Key) || slices.Contains(l.faultKinds(), e.Key) {
+			l.d.Report(e.KeyNode, codeKind, "fault "+spec.name+" has one_of, which stands in the place of a kind", "move "+e.Key+" into one_of")
+		} else {
+			l.d.UnknownKey(spec.node, e, faultOwn)
+		}
+		ok = false
+	}
+	if list.Kind() != decode.List {
+		l.d.Report(list, decode.CodeWrongType, "one_of is a list of kinds, and this is "+list.Kind().String(), write)
+		return false
+	}
+	if len(list.Items()) < 2 {
+		l.d.Report(list, codeKind, "one_of has "+count(len(list.Items()), "choice")+", which leaves nothing to choose", write+", or the kind itself in its place")
+		return false
+	}
+	for i, item := range list.Items() {
+		ok = l.readChoice(spec, item, fmt.Sprintf("choice %d of fault %s", i+1, spec.name), nil) && ok
+	}
+	return ok
+}
+
+func (l *loader) faultKinds() []string {
 	names := make([]string, len(l.kinds.Faults))
 	for i, k := range l.kinds.Faults {
 		names[i] = k.Name
 	}
-	own := []string{"at", "for", "allow_irreversible"}
-	found, ok := l.pickKind(spec.node, "fault", "fault "+spec.name, own, names)
-	if spec.node.Kind() != decode.Map {
-		return false
-	}
-	ok = l.d.Decode(spec.node.Without(foreignKeys(spec.node, own)...), &spec.options) && ok
+	return names
+}
+
+// readChoice reads the one kind that a map names beside keys of its own.
+func (l *loader) readChoice(spec *faultSpec, n decode.Node, what string, own []string) bool {
+	names := l.faultKinds()
+	found, ok := l.pickKind(n, "fault", what, own, names)
 	if found.Key == "" {
 		return false
 	}
-	spec.kind = l.kinds.Faults[slices.Index(names, found.Key)]
-	spec.config = spec.kind.Config()
-	if !l.d.Decode(found.Value, spec.config) || !ok || spec.phase.For <= 0 {
+	c := &faultChoice{key: found.KeyNode, kind: l.kinds.Faults[slices.Index(names, found.Key)]}
+	c.config = c.kind.Config()
+	if !l.d.Decode(found.Value, c.config) || !ok {
 		return false
 	}
-	if !l.checkOn(spec, found.Value) || spec.kind.Name == dockerFault && !l.checkContainer(found) {
+	if !l.checkOn(c, found.Value) || c.kind.Name == dockerFault && !l.checkContainer(found) {
 		return false
 	}
-	spec.oneShot = spec.kind.OneShot(spec.config)
-	return l.placeFault(spec)
-}
-
-// placeFault puts a fault on the run's clock.
-func (l *loader) placeFault(spec *faultSpec) bool {
-	o, p := spec.options, spec.phase
-	at, _ := spec.node.Get("at")
-	length, _ := spec.node.Get("for")
-	if o.At >= p.For {
-		l.d.Report(at, codeTimeline, fmt.Sprintf("phase %s is over after %s, before this fault starts", p.Name, decode.FormatDuration(p.For)), "at counts from the phase's start")
-		return false
-	}
-	start := p.plan.Start + o.At
-	if spec.oneShot && o.For > 0 {
-		l.d.Report(length, codeTimeline, "this fault is over at once, and there is nothing to undo: it has no length", "remove for")
-		return false
-	}
-	if end := l.end(); o.For > 0 && start+o.For > end {
-		l.d.Report(length, codeTimeline, fmt.Sprintf("the run ends %s before this fault does", decode.FormatDuration(start+o.For-end)),
-			"at most for: "+decode.FormatDuration(max(time.Millisecond, end-start)))
-		return false
-	}
-	spec.plan = journal.FaultPlan{
-		Name: spec.name, Kind: spec.kind.Name, Phase: p.Name, At: start, For: o.For, OneShot: spec.oneShot,
-		What: spec.kind.What(spec.config),
-	}
+	c.oneShot = c.kind.OneShot(c.config)
+	spec.choices = append(spec.choices, c)
 	return true
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -130,6 +132,34 @@ type testHPA struct {
 	PerReplica float64 `yaml:"per_replica" unit:"rate" doc:"What a replica bears."`
 }
 
+// breaksProcess is a fault on processes whose names are known.
+type breaksProcess struct {
+	noFault
+	name  string
+	holds []string
+}
+
+func (b breaksProcess) Claims() []string { return b.holds }
+
+func (b breaksProcess) Follows() error {
+	if !strings.Contains(b.name, "*") {
+		return fmt.Errorf("%s is one process, and no pattern of names", b.name)
+	}
+	return nil
+}
+
+func (b breaksProcess) Follow(context.Context, []chaos.Receipt) (chaos.Receipt, error) {
+	return chaos.Receipt{}, chaos.ErrNoTarget
+}
+
+// slowsProxy is a fault on a proxy.
+type slowsProxy struct {
+	noFault
+	on string
+}
+
+func (s slowsProxy) Claims() []string { return []string{"proxy/" + s.on + "/latency"} }
+
 type testProbe struct {
 	URL    string        `yaml:"url" scalar:"true" required:"true" doc:"Where to look."`
 	Every  time.Duration `yaml:"every" default:"1s" doc:"How often."`
@@ -150,10 +180,17 @@ func testKinds() Kinds {
 		Faults: []FaultKind{
 			FaultOf("process", "Breaks a process.",
 				func(c testProcess, env chaos.Env) (chaos.Fault, error) {
-					if _, ok := env.Processes[c.Kill+c.Pause]; !ok {
-						return nil, fmt.Errorf("the stack has no process %q", c.Kill+c.Pause)
+					b := breaksProcess{name: c.Kill + c.Pause}
+					for name := range env.Processes {
+						if matched, err := path.Match(b.name, name); err == nil && matched {
+							b.holds = append(b.holds, "process/"+name)
+						}
 					}
-					return noFault{}, nil
+					if len(b.holds) == 0 {
+						return nil, fmt.Errorf("the stack has no process %q", b.name)
+					}
+					slices.Sort(b.holds)
+					return b, nil
 				},
 				func() chaos.Fault { return noFault{} },
 				func(c testProcess) string {
@@ -168,7 +205,7 @@ func testKinds() Kinds {
 					if _, ok := env.Proxies[c.On]; !ok {
 						return nil, fmt.Errorf("there is no proxy %q", c.On)
 					}
-					return noFault{}, nil
+					return slowsProxy{on: c.On}, nil
 				},
 				func() chaos.Fault { return noFault{} },
 				func(c testProxy) string {

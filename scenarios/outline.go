@@ -69,8 +69,8 @@ func (o outliner) timeline() {
 	for i, l := range o.plan.Loads {
 		o.row(info.Loads[i].Name, sparkline(l.Pieces, info.Duration, timelineWidth)+"  peak "+o.peak(i))
 	}
-	for _, f := range info.Faults {
-		o.row("! "+f.Name, o.faultBand(f))
+	for _, all := range byName(info.Faults) {
+		o.row("! "+all[0].Name, o.faultBand(all))
 	}
 }
 
@@ -118,19 +118,22 @@ func (o outliner) phaseBand() string {
 	return line.String()
 }
 
-// faultBand draws a fault as a band, or as one mark when it is over at once.
-func (o outliner) faultBand(f journal.FaultPlan) string {
+// faultBand draws each occurrence of a fault as a band, or as one mark when it
+// is over at once.
+func (o outliner) faultBand(all []journal.FaultPlan) string {
 	line := newCanvas(timelineWidth)
-	from := min(o.column(f.At), timelineWidth-1)
-	if f.OneShot {
-		line.write(from, "▲")
-		return line.String()
+	for _, f := range all {
+		from := min(o.column(f.At), timelineWidth-1)
+		if f.OneShot && f.For == 0 {
+			line.write(from, "▲")
+			continue
+		}
+		to := timelineWidth
+		if f.For > 0 {
+			to = o.column(f.At + f.For)
+		}
+		line.write(from, strings.Repeat("▓", max(1, to-from)))
 	}
-	to := timelineWidth
-	if f.For > 0 {
-		to = o.column(f.At + f.For)
-	}
-	line.write(from, strings.Repeat("▓", max(1, to-from)))
 	return line.String()
 }
 
@@ -286,25 +289,6 @@ func describe(p generators.Piece, model string) string {
 		text += fmt.Sprintf(", ± %s every %s", decode.FormatRate(p.Sine.Amplitude), decode.FormatDuration(p.Sine.Period))
 	}
 	return text
-}
-
-func (o outliner) faults() {
-	if len(o.plan.Info.Faults) == 0 {
-		return
-	}
-	o.printf("\nFaults\n")
-	rows := [][]string{}
-	for _, f := range o.plan.Info.Faults {
-		span := "undone when the run ends"
-		switch {
-		case f.OneShot:
-			span = "once; nothing to undo"
-		case f.For > 0:
-			span = "for " + decode.FormatDuration(f.For) + ", then undone"
-		}
-		rows = append(rows, []string{f.Name, "at " + decode.FormatDuration(f.At) + " in " + f.Phase, f.Kind + ": " + f.What, span})
-	}
-	o.table(rows)
 }
 
 func (o outliner) watch() {

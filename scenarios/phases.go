@@ -3,7 +3,6 @@ package scenarios
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -53,7 +52,7 @@ func (l *loader) readPhases() {
 		l.readOffer(p)
 		l.readFaults(p)
 	}
-	slices.SortStableFunc(l.faults, func(a, b *faultSpec) int { return cmp.Compare(a.plan.At, b.plan.At) })
+	l.placeFaults()
 }
 
 func (l *loader) findPhase(name string) *phaseSpec {

@@ -15,7 +15,7 @@ import (
 type Plan struct {
 	Info     journal.Plan // the same in plain data, for the run directory
 	Loads    []Load
-	Faults   []Fault // by At
+	Faults   []Fault // every occurrence, by At
 	Probes   []Probe
 	AbortOn  []objective.Objective // safety.abort: the run stops when one of them holds
 	MustHold []objective.Objective // expectations with abort: the run stops when one can hold no longer
@@ -56,20 +56,36 @@ type Load struct {
 	Precision   time.Duration // how late an arrival may go out so that several share one waking
 }
 
-// A Fault is one fault on the run's clock.
+// A Fault is one occurrence of a fault on the run's clock.
 type Fault struct {
-	Name    string
-	Kind    string
-	At      time.Duration // from the run's start
-	For     time.Duration // 0: one-shot, or until the run ends
-	OneShot bool
-	Fault   chaos.Fault
+	Name string
+	// Occurrence counts the occurrences of the name from 1; 0 when it has only
+	// one.
+	Occurrence int
+	Kind       string
+	At         time.Duration // from the run's start; with After if all goes as planned
+	For        time.Duration // 0: one-shot, or until the run ends
+	OneShot    bool
+	Fault      chaos.Fault
+	// After are the faults that must be over first, all their occurrences, Lag
+	// is how much later than that it is due, and NotBefore the earliest that it
+	// is, whenever they are over.
+	After          []string
+	Lag, NotBefore time.Duration
+	// Until ends the fault when it holds; nil where only time does.
+	Until *objective.Objective
+	// Follow hits targets that come to be while the fault is there. Fault is
+	// then a chaos.Follower.
+	Follow bool
 	// AllowIrreversible lets the fault leave something behind for good.
 	AllowIrreversible bool
 	// On is what it acts on that brunt starts for the run: "resolver cluster".
 	// Empty for what is there already, and for processes of the stack.
 	On string
 }
+
+// Label is what people call it: its name, and which occurrence it is.
+func (f Fault) Label() string { return journal.FaultLabel(f.Name, f.Occurrence) }
 
 // A Probe is one thing watched for the whole run.
 type Probe struct {

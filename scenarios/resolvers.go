@@ -53,7 +53,7 @@ func badListen(s string) (message, hint string) {
 
 // checkOn finds the proxy or the resolver that a fault acts on, where it acts
 // on one that brunt starts.
-func (l *loader) checkOn(spec *faultSpec, config decode.Node) bool {
+func (l *loader) checkOn(spec *faultChoice, config decode.Node) bool {
 	on, ok := config.Get("on")
 	if _, elsewhere := config.Get("toxiproxy"); !ok || elsewhere {
 		return true

@@ -130,8 +130,10 @@ type loader struct {
 	probes []*probeSpec
 	phases []*phaseSpec
 	faults []*faultSpec
-	expect []expectation
-	aborts []expectation
+	// occurrences are those of all faults, by when they are due.
+	occurrences []occurrence
+	expect      []expectation
+	aborts      []expectation
 
 	// Of the load being read: itself, and the names it knows during a run.
 	reading *loadSpec

@@ -47,7 +47,11 @@ func Schema(kinds Kinds) map[string]any {
 	for _, k := range kinds.Faults {
 		faults[k.Name] = described(decode.Schema(k.Config()), k.Doc)
 	}
-	definitions["faults"] = mapOf(kindSchema(decode.Schema(faultOptions{}), faults, plannedDocs(kinds, "fault")))
+	definitions["choices"] = map[string]any{"type": "array", "minItems": 2, "items": kindSchema(nil, faults, plannedDocs(kinds, "fault"))}
+	fault := kindSchema(decode.Schema(faultOptions{}), faults, plannedDocs(kinds, "fault"))
+	one, _ := fault["oneOf"].([]any)
+	fault["oneOf"] = append(one, map[string]any{"required": []any{"one_of"}})
+	definitions["faults"] = mapOf(fault)
 
 	probes := map[string]any{}
 	for _, k := range kinds.Probes {

@@ -98,8 +98,16 @@ type phase struct {
 
 // faultOptions are the keys of a fault beside its kind.
 type faultOptions struct {
-	At  time.Duration `yaml:"at" default:"0s" doc:"When it is injected, from the phase's start."`
-	For time.Duration `yaml:"for" min:"1ms" doc:"How long it lasts; without it, until the run ends."`
+	At    time.Duration `yaml:"at" default:"0s" doc:"When it is injected, from the phase's start; with after, from when those faults are over."`
+	For   time.Duration `yaml:"for" min:"1ms" doc:"How long it lasts, each time; without it, until the run ends or what until says holds."`
+	After []text        `yaml:"after" example:"kill_db" doc:"Faults that must be over first, all their occurrences, by name."`
+
+	Every  time.Duration `yaml:"every" min:"100ms" example:"30s" doc:"How often it comes again, from start to start; until the phase ends unless times says less."`
+	Times  int           `yaml:"times" min:"1" max:"1000" example:"5" doc:"With every: how many times it comes."`
+	Jitter time.Duration `yaml:"jitter" min:"1ms" example:"10s" doc:"With every: how much later an occurrence may fall, at random; the seed decides."`
+	OneOf  oneOfNode     `yaml:"one_of" doc:"In the place of a kind: a list of kinds, of which each occurrence is one, at random; the seed decides."`
+	Until  text          `yaml:"until" example:"browse.errors > 5% for 5s" doc:"A condition that ends it, judged while it lasts as safety.abort is; for is then the longest it may last."`
+	Follow bool          `yaml:"follow" doc:"Whether targets that come to be while it lasts are hit too, such as replicas that an autoscaler adds."`
 
 	AllowIrreversible bool `yaml:"allow_irreversible" doc:"Whether it may leave something behind that no undo restores."`
 }
@@ -145,6 +153,7 @@ type (
 	expects      struct{ held }
 	levelNode    struct{ held }
 	arrivalsNode struct{ held }
+	oneOfNode    struct{ held }
 )
 
 func (varsNode) JSONSchema() map[string]any     { return decode.Ref("vars") }
@@ -160,6 +169,7 @@ func (rateNode) JSONSchema() map[string]any     { return decode.Ref("load") }
 func (faulNode) JSONSchema() map[string]any     { return decode.Ref("faults") }
 func (expects) JSONSchema() map[string]any      { return decode.Ref("expectations") }
 func (levelNode) JSONSchema() map[string]any    { return decode.Ref("level") }
+func (oneOfNode) JSONSchema() map[string]any    { return decode.Ref("choices") }
 func (arrivalsNode) JSONSchema() map[string]any { return decode.Ref("arrivals") }
 
 // text is a scalar with its place.

@@ -88,13 +88,23 @@ type faultSpec struct {
 	name    string
 	node    decode.Node
 	key     decode.Node
-	kind    FaultKind
-	config  any
+	choices []*faultChoice // what each occurrence is one of: one, unless one_of is used
 	options faultOptions
 	phase   *phaseSpec
+	after   []*faultSpec // what must be over first
+	until   *expectation
+
+	placed      placing
+	occurrences []occurrence
+}
+
+// A faultChoice is a kind of fault with its configuration.
+type faultChoice struct {
+	key     decode.Node // the kind's name
+	kind    FaultKind
+	config  any
 	oneShot bool
 	on      string // what it acts on that brunt starts for the run
-	plan    journal.FaultPlan
 }
 
 // A phaseSpec is one item of phases.

@@ -56,7 +56,7 @@ func newFollower(plan journal.Plan) *follower {
 		f.totals[l.Name] = make(map[string]int64)
 	}
 	for _, p := range plan.Faults {
-		f.faults[p.Name] = &faultNow{plan: p}
+		f.faults[p.Label()] = &faultNow{plan: p}
 	}
 	for _, p := range plan.Probes {
 		f.probes[p.Name] = &probeNow{plan: p}
@@ -206,10 +206,14 @@ func (f *follower) fault(e journal.Event) {
 		as = bad
 	}
 	if e.State != journal.FaultRequested { // the next word comes at once, and says more
-		f.say(e.At, as, "fault %s %s%s", clean(e.Name), e.State, join(e))
+		f.say(e.At, as, "fault %s %s%s", clean(journal.FaultLabel(e.Name, e.Occurrence)), e.State, join(e))
 	}
-	n := f.faults[e.Name]
+	n := f.faults[journal.FaultLabel(e.Name, e.Occurrence)]
 	if n == nil {
+		return
+	}
+	if e.State == journal.FaultFollowed { // it is there as before, on more targets
+		n.targets = clean(strings.Join(append([]string{n.targets}, e.Targets...), ", "))
 		return
 	}
 	n.state, n.since = clean(e.State), e.At
@@ -261,7 +265,7 @@ func (f *follower) snapshot(at time.Time) *snapshot {
 		s.loads = append(s.loads, *f.loads[l.Name])
 	}
 	for _, p := range f.plan.Faults {
-		s.faults = append(s.faults, *f.faults[p.Name])
+		s.faults = append(s.faults, *f.faults[p.Label()])
 	}
 	for _, p := range f.plan.Probes {
 		s.probes = append(s.probes, *f.probes[p.Name])

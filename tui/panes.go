@@ -110,19 +110,47 @@ func (s *screen) faultWords(f faultNow) (string, role) {
 	return since(f.state), plain
 }
 
+// telling leaves out, of a fault that comes again and again, the occurrences
+// that are over and were well, but for the last of them, and those to come, but
+// for the next.
+func telling(faults []faultNow) []faultNow {
+	var out []faultNow
+	done, next := map[string]int{}, map[string]bool{} // by name; done: where the last one that was well stands, from 1
+	for _, f := range faults {
+		name := f.plan.Name
+		well := f.state == journal.FaultGone && !f.failed
+		switch {
+		case f.plan.Occurrence == 0:
+		case f.state == "" && next[name]:
+			continue
+		case f.state == "":
+			next[name] = true
+		case well && done[name] > 0:
+			out[done[name]-1] = f
+			continue
+		}
+		out = append(out, f)
+		if well && f.plan.Occurrence > 0 {
+			done[name] = len(out)
+		}
+	}
+	return out
+}
+
 // faultLines is a line a fault, and one more where something went wrong.
 func (s *screen) faultLines(w int) []row {
 	if len(s.faults) == 0 {
 		return []row{{{" This scenario breaks nothing: it has no faults.", dim}}}
 	}
 	name := 6
-	for _, f := range s.faults {
-		name = min(max(name, textWidth(clean(f.plan.Name))+1), 18)
+	faults := telling(s.faults)
+	for _, f := range faults {
+		name = min(max(name, textWidth(clean(f.plan.Label()))+1), 18)
 	}
 	var lines []row
-	for _, f := range s.faults {
+	for _, f := range faults {
 		words, as := s.faultWords(f)
-		r := row{{" ", plain}, field(clean(f.plan.Name), name, strong), {words, as}}
+		r := row{{" ", plain}, field(clean(f.plan.Label()), name, strong), {words, as}}
 		what := clean(f.plan.What)
 		if room := w - r.width() - 2; room >= textWidth(what) {
 			lines = append(lines, append(r, span{"  " + what, dim}))

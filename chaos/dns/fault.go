@@ -55,8 +55,18 @@ func (f *fault) Prepare(ctx context.Context) (chaos.Receipt, error) {
 	}
 	target := fmt.Sprintf("resolver %s (%s to %s): %s", f.resolver, control.Listen, control.Upstream, f.rule)
 	receipt, err := chaos.NewReceipt(f.name, Kind, []string{target}, false, data{Control: control, Rule: f.rule, TTL: f.ttl})
-	receipt.Class = chaos.Volatile // it lives in the resolver's memory
+	receipt.Class, receipt.Resources = chaos.Volatile, f.Claims() // it lives in the resolver's memory
 	return receipt, err
+}
+
+// Claims are the names, of this resolver. Patterns that have a name in common
+// without being the same are found when the fault is prepared.
+func (f *fault) Claims() []string {
+	claims := make([]string, len(f.rule.Names))
+	for i, name := range f.rule.Names {
+		claims[i] = "resolver/" + f.resolver + "/" + string(name)
+	}
+	return claims
 }
 
 // Inject sets the rule, owned by the receipt.

@@ -82,20 +82,34 @@ func (f *fault) Prepare(ctx context.Context) (chaos.Receipt, error) {
 	if err != nil {
 		return chaos.Receipt{}, fmt.Errorf("prepare %s: %w", f.name, err)
 	}
-	var targets []string
+	var targets, resources []string
 	for _, c := range found {
 		i, err := f.picture(c, actions[name])
 		if err != nil {
 			return chaos.Receipt{}, fmt.Errorf("prepare %s: %w", f.name, err)
 		}
 		d.Containers, targets = append(d.Containers, i), append(targets, c.String())
+		resources = append(resources, resource("container/"+short(c.ID), i))
 	}
 	receipt, err := chaos.NewReceipt(f.name, Kind, targets, name == kill, d)
+	receipt.Resources = resources
 	receipt.Class = chaos.Durable // engines keep what was done to a container
 	if name == pause {
 		receipt.Class = chaos.Volatile // but not that its processes were frozen
 	}
 	return receipt, err
+}
+
+// resource is what is held of a container: all of it, but for its limits and
+// its place in one network, which compose.
+func resource(container string, i image) string {
+	switch {
+	case i.Endpoint != nil:
+		return container + "/network/" + i.Network
+	case i.Set != nil:
+		return container + "/limits"
+	}
+	return container
 }
 
 // picture makes the image of a container that may be broken.

@@ -56,6 +56,9 @@ func (f *fault) prepare(ctx context.Context) (chaos.Receipt, error) {
 	if err := f.resolve(ctx, p, &d); err != nil {
 		return chaos.Receipt{}, err
 	}
+	for _, target := range receipt.Targets {
+		receipt.Resources = append(receipt.Resources, d.Harm.resources("network/"+target, d.Way)...)
+	}
 	if receipt.Data, err = json.Marshal(d); err != nil {
 		return chaos.Receipt{}, fmt.Errorf("write receipt: %w", err)
 	}

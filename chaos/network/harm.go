@@ -56,6 +56,27 @@ func (h harm) String() string {
 	return strings.Join(parts, ", ")
 }
 
+// resources are the harm's parts on one target, each direction by itself:
+// others compose with them.
+func (h harm) resources(target, way string) []string {
+	var held []string
+	for _, part := range []struct {
+		name string
+		set  bool
+	}{
+		{"partition", h.Partition}, {"delay", h.Delay > 0}, {"rate", h.Rate > 0}, {"loss", h.Loss > 0},
+		{"duplicate", h.Duplicate > 0}, {"corrupt", h.Corrupt > 0}, {"reorder", h.Reorder > 0},
+	} {
+		switch {
+		case part.set && way == both:
+			held = append(held, target+"/"+part.name)
+		case part.set:
+			held = append(held, target+"/"+part.name+"/"+way)
+		}
+	}
+	return held
+}
+
 func percent(share float64) string {
 	return strconv.FormatFloat(share*100, 'g', 4, 64) + "%"
 }

@@ -30,6 +30,9 @@ type identity struct {
 
 func (id identity) String() string { return fmt.Sprintf("process %d (%s)", id.Pid, id.Name) }
 
+// resource is the process as other faults may hold it.
+func (id identity) resource() string { return fmt.Sprintf("process/%d-%d", id.Pid, id.Start) }
+
 // signal sends a signal to exactly this process, or returns errGone. The
 // handle is taken first and the identity checked after, so the pid cannot be
 // reused in between (on kernels before 5.3, which have no pidfd, it could).

@@ -19,3 +19,5 @@ func bootID() (string, error)                  { return "", errSystem }
 func sameBoot(string) bool                     { return true }
 func programNames(int) []string                { return nil }
 func listeners(int) (pids []int, err error)    { return nil, errSystem }
+func runningProgram(string) ([]int, error)     { return nil, errSystem }
+func ofUnit(string) ([]int, error)             { return nil, errSystem }

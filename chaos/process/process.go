@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,13 +37,15 @@ type Config struct {
 	Pause     *Target `yaml:"pause" doc:"Freeze the process with SIGSTOP; the undo lets it run again." example:"shop-1"`
 }
 
-// A Target says which process is meant, in exactly one way.
+// A Target says which processes are meant, in exactly one way.
 type Target struct {
-	Name    string `yaml:"name" scalar:"true" doc:"A process of the stack, by its name." example:"shop-2"`
+	Name    string `yaml:"name" scalar:"true" doc:"A process of the stack, by its name or a pattern of names." example:"shop-2"`
 	Pid     int    `yaml:"pid" doc:"A process id." min:"2"`
 	PidFile string `yaml:"pid_file" doc:"A file that holds the process id." example:"/run/app.pid"`
 	Port    int    `yaml:"port" doc:"The process that listens on this TCP port on loopback or on all addresses." min:"1" max:"65535"`
-	Pick    string `yaml:"pick" doc:"Which one, where several processes share the port; without it that is refused." enum:"oldest,newest,all"`
+	Program string `yaml:"program" doc:"The processes that run this program, by the name of its file." example:"nginx"`
+	Unit    string `yaml:"unit" doc:"The processes of a systemd unit." example:"nginx.service"`
+	Pick    string `yaml:"pick" doc:"Which of several processes; without it that is refused." enum:"oldest,newest,all"`
 }
 
 // Validate reports what no process can be found by, or more than one way to
@@ -56,10 +59,13 @@ func (c Config) Validate(report func(field, message, hint string)) {
 	}
 	for name, target := range actions {
 		if target.ways() != 1 {
-			report(name, fmt.Sprintf("exactly one of name, pid, pid_file and port is needed, and there are %d", target.ways()), hint)
+			report(name, fmt.Sprintf("exactly one of name, pid, pid_file, port, program and unit is needed, and there are %d", target.ways()), hint)
 		}
-		if target.Pick != "" && target.Port == 0 {
-			report(name+".pick", "pick chooses among the processes that share a port, and no port is given", "remove pick")
+		if target.Pick != "" && !target.several() {
+			report(name+".pick", "pick chooses among several processes, and "+target.String()+" is one", "remove pick")
+		}
+		if _, err := path.Match(target.Name, ""); err != nil {
+			report(name+".name", fmt.Sprintf("%q is no pattern of names: a bracket is not closed", target.Name), "")
 		}
 	}
 }
@@ -82,7 +88,7 @@ func (c Config) only() (action string, target *Target) {
 // ways counts the ways in which the target is named.
 func (t Target) ways() int {
 	ways := 0
-	for _, set := range []bool{t.Name != "", t.Pid != 0, t.PidFile != "", t.Port != 0} {
+	for _, set := range []bool{t.Name != "", t.Pid != 0, t.PidFile != "", t.Port != 0, t.Program != "", t.Unit != ""} {
 		if set {
 			ways++
 		}
@@ -90,16 +96,36 @@ func (t Target) ways() int {
 	return ways
 }
 
+// pattern says whether the name stands for any number of names.
+func (t Target) pattern() bool { return strings.ContainsAny(t.Name, "*?[") }
+
+// several says whether the target may be more than one process.
+func (t Target) several() bool {
+	return t.pattern() || t.Port != 0 || t.Program != "" || t.Unit != ""
+}
+
 func (t Target) String() string {
+	what := "process"
+	if t.Pick == "all" {
+		what = "processes"
+	} else if t.Pick != "" {
+		what = t.Pick + " process"
+	}
 	switch {
+	case t.pattern() && t.Pick != "":
+		return t.Pick + " of " + t.Name
 	case t.Name != "":
 		return t.Name
 	case t.Pid != 0:
 		return "process " + strconv.Itoa(t.Pid)
 	case t.PidFile != "":
 		return "the process of " + t.PidFile
+	case t.Program != "":
+		return "the " + what + " of " + t.Program
+	case t.Unit != "":
+		return "the " + what + " of unit " + t.Unit
 	default:
-		return "the process on port " + strconv.Itoa(t.Port)
+		return "the " + what + " on port " + strconv.Itoa(t.Port)
 	}
 }
 
@@ -129,10 +155,8 @@ func New(c Config, env chaos.Env) (chaos.Fault, error) {
 		return nil, fmt.Errorf("make fault %s: %w", env.Fault, problem)
 	}
 	action, target := c.only()
-	if target.Name != "" && env.Processes != nil {
-		if _, ok := env.Processes[target.Name]; !ok {
-			return nil, fmt.Errorf("make fault %s: %w", env.Fault, unknownName(target.Name, env.Processes))
-		}
+	if target.Name != "" && env.Processes != nil && len(target.named(env.Processes)) == 0 {
+		return nil, fmt.Errorf("make fault %s: %w", env.Fault, unknownName(target.Name, env.Processes))
 	}
 	return &fault{name: env.Fault, action: action, target: *target, processes: env.Processes, protect: env.Protect}, nil
 }
@@ -176,24 +200,77 @@ func (f *fault) Prepare(context.Context) (chaos.Receipt, error) {
 	if f.action == "" {
 		return chaos.Receipt{}, errors.New("prepare process fault: it has no configuration")
 	}
-	boot, err := bootID()
-	if err != nil {
-		return chaos.Receipt{}, fmt.Errorf("prepare %s: %w", f.name, err)
-	}
 	found, err := f.target.resolve(f.processes)
 	if err != nil {
 		return chaos.Receipt{}, fmt.Errorf("find %s: %w", f.target, err)
 	}
-	targets := make([]string, len(found))
+	return f.receipt(found)
+}
+
+// receipt is that of a fault on the processes, once it may touch them.
+func (f *fault) receipt(found []identity) (chaos.Receipt, error) {
+	boot, err := bootID()
+	if err != nil {
+		return chaos.Receipt{}, fmt.Errorf("prepare %s: %w", f.name, err)
+	}
+	targets, resources := make([]string, len(found)), make([]string, len(found))
 	for i, id := range found {
 		if err := f.allowed(id); err != nil {
 			return chaos.Receipt{}, fmt.Errorf("prepare %s: %w", f.name, err)
 		}
-		targets[i] = id.String()
+		targets[i], resources[i] = id.String(), id.resource()
 	}
 	receipt, err := chaos.NewReceipt(f.name, Kind, targets, f.action != "pause", data{Action: f.action, Boot: boot, Processes: found})
-	receipt.Class = chaos.Volatile
+	receipt.Class, receipt.Resources = chaos.Volatile, resources
 	return receipt, err
+}
+
+// Follows is nil when the target may become more processes than it is now.
+func (f *fault) Follows() error {
+	switch {
+	case !f.target.several():
+		return fmt.Errorf("%s is one process; name several: { name: \"shop-*\", pick: all }", f.target)
+	case f.target.Pick != "all":
+		return fmt.Errorf("it hits one of %s; say pick: all", f.target)
+	}
+	return nil
+}
+
+// Follow is Prepare for the processes that no receipt has yet.
+func (f *fault) Follow(_ context.Context, held []chaos.Receipt) (chaos.Receipt, error) {
+	found, err := f.target.resolve(f.processes)
+	if err != nil {
+		return chaos.Receipt{}, fmt.Errorf("find %s: %w", f.target, err)
+	}
+	var known []identity
+	for _, receipt := range held {
+		d, err := read(receipt)
+		if err != nil {
+			return chaos.Receipt{}, err
+		}
+		known = append(known, d.Processes...)
+	}
+	fresh := slices.DeleteFunc(found, func(id identity) bool { return slices.Contains(known, id) })
+	if len(fresh) == 0 {
+		return chaos.Receipt{}, fmt.Errorf("find more of %s: %w", f.target, chaos.ErrNoTarget)
+	}
+	return f.receipt(fresh)
+}
+
+// Claims are the processes by the names that the scenario has for them.
+func (f *fault) Claims() []string {
+	if f.target.Name == "" {
+		return []string{"process/" + f.target.String()}
+	}
+	names := f.target.named(f.processes)
+	if len(names) > 1 && f.target.Pick != "all" {
+		return nil // one of them, and who knows which
+	}
+	claims := make([]string, len(names))
+	for i, name := range names {
+		claims[i] = "process/" + name
+	}
+	return claims
 }
 
 // allowed refuses a process that must not or cannot be broken.

@@ -224,7 +224,7 @@ func TestByPort(t *testing.T) {
 		want []int  // pids in the receipt's targets
 		err  string // part of the error
 	}{
-		{pick: "", err: "2 processes share port"}, // never a guess
+		{pick: "", err: "there are 2"}, // never a guess
 		{pick: "oldest", want: []int{oldest.pid}},
 		{pick: "newest", want: []int{newest.pid}},
 		{pick: "all", want: []int{oldest.pid, newest.pid}},

@@ -55,8 +55,19 @@ func (f *fault) Prepare(ctx context.Context) (chaos.Receipt, error) {
 	}
 	target := fmt.Sprintf("proxy %s (%s to %s)", f.proxy, control.Listen, control.Upstream)
 	receipt, err := chaos.NewReceipt(f.name, Kind, []string{target}, false, data{Control: control, Toxics: f.toxics, TTL: f.ttl})
-	receipt.Class = chaos.Volatile
+	receipt.Class, receipt.Resources = chaos.Volatile, f.Claims()
 	return receipt, err
+}
+
+// Claims are the toxics by their names: those of other names compose.
+func (f *fault) Claims() []string { return claimsOf("proxy/"+f.proxy, f.toxics) }
+
+func claimsOf(proxy string, toxics []Toxic) []string {
+	claims := make([]string, len(toxics))
+	for i, t := range toxics {
+		claims[i] = proxy + "/" + t.name()
+	}
+	return claims
 }
 
 // Inject sets the toxics, all of them or none, owned by the receipt.

@@ -76,7 +76,18 @@ func (f *peerFault) Prepare(ctx context.Context) (chaos.Receipt, error) {
 		}
 	}
 	target := fmt.Sprintf("%s (%s to %s)", f.peer, shown.Listen, shown.Upstream)
-	return chaos.NewReceipt(f.name, Kind, []string{target}, false, d)
+	receipt, err := chaos.NewReceipt(f.name, Kind, []string{target}, false, d)
+	receipt.Resources = f.Claims()
+	return receipt, err
+}
+
+// Claims are the toxics by their names.
+func (f *peerFault) Claims() []string {
+	claims := make([]string, len(f.toxics))
+	for i, t := range f.toxics {
+		claims[i] = f.peer.String() + "/" + t.Name
+	}
+	return claims
 }
 
 func (f *peerFault) permitted(address string) error {

@@ -40,7 +40,7 @@ func (s *statusLines) event(e journal.Event) {
 	case journal.PhaseStarted:
 		s.line(e.At, "phase %s", e.Name)
 	case journal.FaultState:
-		s.line(e.At, "fault %s %s%s", e.Name, e.State, join(e))
+		s.line(e.At, "fault %s %s%s", journal.FaultLabel(e.Name, e.Occurrence), e.State, join(e))
 	case journal.ProbeReading:
 		if s.probes == nil {
 			s.probes = make(map[string]float64)

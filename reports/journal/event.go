@@ -16,7 +16,7 @@ const (
 	PhaseEnded   Kind = "phase_ended"   // Name
 	LoadSecond   Kind = "load"          // Name, Load: what one load did in the second that ends at At
 	LoadError    Kind = "load_error"    // Name (load), Step, State (class), Text: one sample message; a bounded number of each
-	FaultState   Kind = "fault"         // Name, State (see Fault… below), Text, Targets
+	FaultState   Kind = "fault"         // Name, Occurrence, State (see Fault… below), Text, Targets
 	ProbeReading Kind = "probe"         // Name, Value, Text, Series
 	ProbeFailed  Kind = "probe_failed"  // Name, Text: one look failed, or (State: crashed) the probe is over
 	ObjectEvent  Kind = "object"        // Name (probe), Object: what happened to one object that a probe watches
@@ -33,6 +33,7 @@ const (
 	FaultInjected    = "injected"
 	FaultEffective   = "effective"
 	FaultIneffective = "ineffective" // injected, but no effect was seen
+	FaultFollowed    = "followed"    // Targets came later and were hit too, which was seen
 	FaultUndone      = "undone"
 	FaultGone        = "gone"
 	FaultConflict    = "conflict"   // not ours any more; left alone
@@ -49,18 +50,19 @@ const (
 
 // An Event is one line of events.jsonl.
 type Event struct {
-	At      time.Duration `json:"t_ns"`
-	Kind    Kind          `json:"event"`
-	Name    string        `json:"name,omitempty"`
-	Step    string        `json:"step,omitempty"`
-	State   string        `json:"state,omitempty"`
-	Text    string        `json:"text,omitempty"`
-	Targets []string      `json:"targets,omitempty"`
-	Value   *float64      `json:"value,omitempty"`
-	Wall    *time.Time    `json:"wall,omitempty"`
-	Load    *LoadCounts   `json:"load,omitempty"`
-	Health  *Health       `json:"health,omitempty"`
-	Worker  *Worker       `json:"worker,omitempty"`
+	At         time.Duration `json:"t_ns"`
+	Kind       Kind          `json:"event"`
+	Name       string        `json:"name,omitempty"`
+	Step       string        `json:"step,omitempty"`
+	Occurrence int           `json:"occurrence,omitempty"` // of a fault: which of the name's, from 1; 0: it has only one
+	State      string        `json:"state,omitempty"`
+	Text       string        `json:"text,omitempty"`
+	Targets    []string      `json:"targets,omitempty"`
+	Value      *float64      `json:"value,omitempty"`
+	Wall       *time.Time    `json:"wall,omitempty"`
+	Load       *LoadCounts   `json:"load,omitempty"`
+	Health     *Health       `json:"health,omitempty"`
+	Worker     *Worker       `json:"worker,omitempty"`
 
 	Series map[string]float64 `json:"series,omitempty"` // more numbers of the same look, by name
 	Object *Object            `json:"object,omitempty"`

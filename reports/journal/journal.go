@@ -275,45 +275,56 @@ func (j *Journal) Loads() []string {
 
 // A Span is a stretch of the run.
 type Span struct {
-	From, To time.Duration
-	Open     bool // it had not ended when the journal did; To is the journal's end
+	From, To   time.Duration
+	Open       bool // it had not ended when the journal did; To is the journal's end
+	Occurrence int  // of a fault: which of the name's it belongs to
 }
 
-// FaultSpan returns the time in which a fault was, as far as is known, there:
-// from when it was confirmed injected (state injected or effective, whichever
-// came first) until it was confirmed gone. It is false for a fault that was
-// never injected. A fault injected several times spans from the first to the
-// last; see FaultSpans.
-func (j *Journal) FaultSpan(name string) (Span, bool) {
-	spans := j.FaultSpans(name)
-	if len(spans) == 0 {
-		return Span{}, false
+// FaultSpan returns the time in which one occurrence of a fault was, as far as
+// is known, there: from when it was confirmed injected (state injected or
+// effective, whichever came first) until it was confirmed gone. It is false for
+// one that was never injected. One injected several times spans from the first
+// to the last.
+func (j *Journal) FaultSpan(name string, occurrence int) (Span, bool) {
+	var whole Span
+	found := false
+	for _, s := range j.FaultSpans(name) {
+		if s.Occurrence != occurrence {
+			continue
+		}
+		if !found {
+			whole, found = s, true
+		}
+		whole.To, whole.Open = s.To, s.Open
 	}
-	last := spans[len(spans)-1]
-	return Span{From: spans[0].From, To: last.To, Open: last.Open}, true
+	return whole, found
 }
 
-// FaultSpans returns each time in which a fault was there, in order.
+// FaultSpans returns each time in which a fault was there, all its occurrences,
+// by when they began.
 func (j *Journal) FaultSpans(name string) []Span {
 	var spans []Span
+	open := map[int]int{} // by occurrence: its last span
 	for _, e := range j.Events() {
 		if e.Kind != FaultState || e.Name != name {
 			continue
 		}
-		open := len(spans) > 0 && spans[len(spans)-1].Open
+		at, there := open[e.Occurrence]
 		switch e.State {
 		case FaultInjected, FaultEffective:
-			if !open {
-				spans = append(spans, Span{From: e.At, Open: true})
+			if !there {
+				open[e.Occurrence] = len(spans)
+				spans = append(spans, Span{From: e.At, Open: true, Occurrence: e.Occurrence})
 			}
 		case FaultGone:
-			if open {
-				spans[len(spans)-1] = Span{From: spans[len(spans)-1].From, To: e.At}
+			if there {
+				spans[at].To, spans[at].Open = e.At, false
+				delete(open, e.Occurrence)
 			}
 		}
 	}
-	if n := len(spans); n > 0 && spans[n-1].Open {
-		spans[n-1].To = j.End()
+	for _, at := range open {
+		spans[at].To = j.End()
 	}
 	return spans
 }

@@ -112,7 +112,7 @@ func TestFaultSpan(t *testing.T) {
 		if diff := cmp.Diff(tt.want, j.FaultSpans("kill")); diff != "" {
 			t.Errorf("%s (-want +got)\n%s", tt.name, diff)
 		}
-		hull, ok := j.FaultSpan("kill")
+		hull, ok := j.FaultSpan("kill", 0)
 		if ok != (len(tt.want) > 0) {
 			t.Errorf("%s: span %v", tt.name, ok)
 		}
@@ -205,7 +205,7 @@ func TestConcurrentReaders(t *testing.T) {
 				w.Quantile(journal.Response, journal.All, 99)
 				j.Counts("shop", 0, time.Hour)
 				j.Readings("replicas", 0, time.Hour)
-				j.FaultSpan("kill")
+				j.FaultSpan("kill", 0)
 				for _, e := range j.Events() {
 					_ = fmt.Sprint(e.Kind)
 				}

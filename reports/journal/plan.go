@@ -1,6 +1,9 @@
 package journal
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // PlanVersion is the version of plan.json's format.
 const PlanVersion = 1
@@ -61,14 +64,32 @@ type Segment struct {
 	Arrivals string        `json:"arrivals,omitempty"` // constant, poisson, sine, trace
 }
 
+// A FaultPlan is one occurrence of a fault.
 type FaultPlan struct {
-	Name    string        `json:"name"`
-	Kind    string        `json:"kind"`
-	Phase   string        `json:"phase"`
-	At      time.Duration `json:"at_ns"`  // from the run's start
-	For     time.Duration `json:"for_ns"` // 0: one-shot
-	OneShot bool          `json:"one_shot,omitempty"`
-	What    string        `json:"what"` // for people: "pause shop-2", "latency 80ms ±20ms on payments"
+	Name       string        `json:"name"`
+	Occurrence int           `json:"occurrence,omitempty"` // which of the name's, from 1; 0: it has only one
+	Kind       string        `json:"kind"`
+	Phase      string        `json:"phase"`
+	At         time.Duration `json:"at_ns"`  // from the run's start; with After if all goes as planned
+	For        time.Duration `json:"for_ns"` // 0: one-shot, or until the run ends
+	OneShot    bool          `json:"one_shot,omitempty"`
+	After      []string      `json:"after,omitempty"` // faults that must be over first
+	Until      string        `json:"until,omitempty"` // a condition that ends it, in the objective language
+	Follow     bool          `json:"follow,omitempty"`
+	Random     bool          `json:"random,omitempty"` // the seed decided when or what
+	What       string        `json:"what"`             // for people: "pause shop-2", "latency 80ms ±20ms on payments"
+}
+
+// Label is what people call the occurrence.
+func (f FaultPlan) Label() string { return FaultLabel(f.Name, f.Occurrence) }
+
+// FaultLabel is what people call one occurrence of a fault: "kill_db" where
+// there is only one, "kill_db#3" for the third.
+func FaultLabel(name string, occurrence int) string {
+	if occurrence == 0 {
+		return name
+	}
+	return name + "#" + strconv.Itoa(occurrence)
 }
 
 type ProbePlan struct {

@@ -122,7 +122,9 @@ func phaseNames(p journal.Plan) (names []string) {
 
 func faultNames(p journal.Plan) (names []string) {
 	for _, f := range p.Faults {
-		names = append(names, f.Name)
+		if !slices.Contains(names, f.Name) { // one that comes again is there several times
+			names = append(names, f.Name)
+		}
 	}
 	return names
 }

@@ -36,12 +36,30 @@ const (
 //
 // Without an in clause the condition is watched through excluded phases too.
 func (o Objective) Breached(j *journal.Journal, now time.Duration) (breached bool, why string) {
+	why, breached = o.heldThrough(j, 0, now)
+	if breached {
+		why += fmt.Sprintf(", and %s is a reason to stop.", o.source)
+	}
+	return breached, why
+}
+
+// HeldSince is Breached for a condition that only counts from a time on, such
+// as one that ends a fault: the trailing time must lie after it. What it says
+// is no whole sentence: "browse.errors was 7% from 41s to 46s".
+func (o Objective) HeldSince(j *journal.Journal, since, now time.Duration) (held bool, what string) {
+	what, held = o.heldThrough(j, since, now)
+	return held, what
+}
+
+// heldThrough is whether a condition held through the whole of its trailing
+// time, which may not begin before since.
+func (o Objective) heldThrough(j *journal.Journal, since, now time.Duration) (what string, held bool) {
 	s := o.s
 	if s.hold == 0 {
 		s.hold = max(defaultHold, s.within)
 	}
 	if o.check(j.Plan) != nil || s.within > s.hold || s.subject.stat == scalingStat {
-		return false, ""
+		return "", false
 	}
 	ends := []time.Duration{now}
 	if lag := s.settling(j.Plan); lag > 0 && !s.countedLive() {
@@ -50,15 +68,14 @@ func (o Objective) Breached(j *journal.Journal, now time.Duration) (breached boo
 	for _, end := range ends {
 		to := end.Truncate(time.Second)
 		from := to - s.hold
-		if from < 0 || !s.watched(j, from, to) {
+		if from < since || !s.watched(j, from, to) {
 			continue
 		}
 		if m, held := s.sustained(s.liveTape(j, from, to), from, to); held {
-			return true, fmt.Sprintf("%s was %s from %s to %s, and %s is a reason to stop.",
-				s.subject, s.withShare(m), moment(from), moment(to), o.source)
+			return fmt.Sprintf("%s was %s from %s to %s", s.subject, s.withShare(m), moment(from), moment(to)), true
 		}
 	}
-	return false, ""
+	return "", false
 }
 
 // countedLive reports whether the statement is about errors of a whole load,

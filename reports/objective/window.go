@@ -159,29 +159,30 @@ func base(p journal.Plan, s statement) []span {
 	return spans
 }
 
-// faultSpans is when a fault was there, or why that cannot be said.
+// faultSpans is when a fault was there, all its occurrences, or why that cannot
+// be said.
 func faultSpans(j *journal.Journal, name string) ([]span, string) {
-	ineffective := false
+	ineffective := map[int]bool{} // by occurrence
 	for _, e := range j.Events() {
 		if e.Kind == journal.FaultState && e.Name == name {
 			switch e.State {
 			case journal.FaultIneffective:
-				ineffective = true
+				ineffective[e.Occurrence] = true
 			case journal.FaultEffective:
-				ineffective = false
+				ineffective[e.Occurrence] = false
 			}
 		}
 	}
 	there := j.FaultSpans(name)
-	switch {
-	case len(there) == 0:
+	if len(there) == 0 {
 		return nil, fmt.Sprintf("fault %s was never confirmed injected", name)
-	case ineffective:
-		return nil, fmt.Sprintf("fault %s was injected, but no effect of it was seen", name)
 	}
-	plan, phaseEnd := faultPlan(j.Plan, name)
 	var spans []span
 	for _, f := range there {
+		if ineffective[f.Occurrence] {
+			return nil, fmt.Sprintf("fault %s was injected, but no effect of it was seen", journal.FaultLabel(name, f.Occurrence))
+		}
+		plan, phaseEnd := faultPlan(j.Plan, name, f.Occurrence)
 		sp := span{from: f.From, to: f.To}
 		switch {
 		case plan.OneShot:
@@ -194,9 +195,9 @@ func faultSpans(j *journal.Journal, name string) ([]span, string) {
 	return union(spans), ""
 }
 
-func faultPlan(p journal.Plan, name string) (plan journal.FaultPlan, phaseEnd time.Duration) {
+func faultPlan(p journal.Plan, name string, occurrence int) (plan journal.FaultPlan, phaseEnd time.Duration) {
 	for _, f := range p.Faults {
-		if f.Name == name {
+		if f.Name == name && f.Occurrence == occurrence {
 			plan = f
 		}
 	}
@@ -234,21 +235,22 @@ func disturbances(j *journal.Journal) []span {
 		if e.Kind != journal.FaultState {
 			continue
 		}
-		ep := open[e.Name]
+		label := journal.FaultLabel(e.Name, e.Occurrence)
+		ep := open[label]
 		if ep == nil {
 			if e.State == journal.FaultGone {
 				continue
 			}
 			ep = &episode{span: span{from: e.At}}
-			open[e.Name] = ep
+			open[label] = ep
 		}
 		ep.states, ep.to = append(ep.states, e.State), e.At
 		if e.State == journal.FaultGone {
-			if plan, phaseEnd := faultPlan(j.Plan, e.Name); plan.OneShot {
+			if plan, phaseEnd := faultPlan(j.Plan, e.Name, e.Occurrence); plan.OneShot {
 				ep.to = max(ep.to, oneShotEnd(plan, phaseEnd, ep.from))
 			}
 			spans = append(spans, ep.span)
-			delete(open, e.Name)
+			delete(open, label)
 		}
 	}
 	for _, ep := range open {

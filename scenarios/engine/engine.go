@@ -151,7 +151,8 @@ func (r *Run) Play(ctx context.Context) Outcome {
 	wall := origin.Round(0).UTC()
 	out.event(journal.Event{Kind: journal.RunStarted, Text: r.options.Version, Wall: &wall, Environment: r.options.Environment})
 
-	judge := newAbortJudge(r.plan, out.live, func(why string) {
+	until := &conditions{}
+	judge := newAbortJudge(r.plan, out.live, until, func(why string) {
 		out.event(journal.Event{Kind: journal.AbortBreach, Text: why})
 		r.end(Aborted, why)
 	})
@@ -173,7 +174,7 @@ func (r *Run) Play(ctx context.Context) Outcome {
 	}
 	watchers.Go(func() { announce(r.plan.Info.Phases, origin, out.event, r.stop.opened) })
 
-	faults := r.startFaults(ctx, origin, out.event)
+	faults := r.startFaults(ctx, origin, until, out.event)
 	faultsDone := newGate()
 	watchers.Go(func() { r.watchLease(faultsDone.opened) })
 

@@ -407,7 +407,7 @@ func TestFaultHoldsItsTime(t *testing.T) {
 		plan := onePhase(t, 10, 10*time.Second, always(time.Millisecond))
 		plan.Faults = []scenarios.Fault{{Name: "dark", At: 2 * time.Second, For: 3 * time.Second, Fault: &switchFault{}}}
 		_, j := play(t, plan, nil)
-		span, ok := j.FaultSpan("dark")
+		span, ok := j.FaultSpan("dark", 0)
 		if !ok || span.Open || !within(span.From, 2*time.Second) || !within(span.To, 5*time.Second) {
 			t.Errorf("span %+v, want 2s to 5s", span)
 		}
@@ -468,7 +468,7 @@ func TestUndoFaultsLeavesTheLoad(t *testing.T) {
 			time.Sleep(3 * time.Second)
 			r.UndoFaults()
 		})
-		span, _ := j.FaultSpan("dark")
+		span, _ := j.FaultSpan("dark", 0)
 		if outcome.State != Completed || span.To > 4*time.Second || counts(j).Completed != 1000 {
 			t.Errorf("outcome %+v, span %+v, counts %+v", outcome, span, counts(j))
 		}

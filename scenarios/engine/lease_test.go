@@ -186,7 +186,7 @@ func TestFaultUntilTheEnd(t *testing.T) {
 		plan := onePhase(t, 10, 10*time.Second, always(time.Millisecond))
 		plan.Faults = []scenarios.Fault{{Name: "dark", At: 2 * time.Second, Fault: &switchFault{}}}
 		_, j := play(t, plan, nil)
-		if span, ok := j.FaultSpan("dark"); !ok || !within(span.To, 10*time.Second) {
+		if span, ok := j.FaultSpan("dark", 0); !ok || !within(span.To, 10*time.Second) {
 			t.Errorf("span %+v, want 2s to 10s", span)
 		}
 	})

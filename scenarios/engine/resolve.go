@@ -46,7 +46,7 @@ func rehearse(ctx context.Context, fault chaos.Fault, receipt chaos.Receipt) err
 func Resolve(ctx context.Context, plan *scenarios.Plan) []Resolution {
 	var all []Resolution
 	for _, f := range plan.Faults {
-		receipt, err := prepare(ctx, f, plan.MaxTargets)
+		receipt, err := prepare(ctx, f, plan.MaxTargets, 0, f.Fault.Prepare)
 		if err == nil {
 			err = rehearse(ctx, f.Fault, receipt)
 		}

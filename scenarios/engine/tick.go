@@ -50,20 +50,26 @@ func (t *ticker) tick(at time.Duration) {
 	t.second(at, batch)
 }
 
-// An abortJudge judges the abort conditions and the expectations with abort
-// once a second.
+// An abortJudge judges the abort conditions, the expectations with abort and
+// the conditions that end faults once a second.
 type abortJudge struct {
 	plan   *scenarios.Plan
 	live   *journal.Journal
+	until  *conditions
 	breach func(why string)
 	done   bool
 	memory time.Duration // how far back the live journal must reach
 }
 
-func newAbortJudge(plan *scenarios.Plan, live *journal.Journal, breach func(why string)) *abortJudge {
-	j := &abortJudge{plan: plan, live: live, breach: breach}
+func newAbortJudge(plan *scenarios.Plan, live *journal.Journal, until *conditions, breach func(why string)) *abortJudge {
+	j := &abortJudge{plan: plan, live: live, until: until, breach: breach}
 	for _, o := range slices.Concat(plan.AbortOn, plan.MustHold) {
 		j.memory = max(j.memory, o.Lookback(plan.Info))
+	}
+	for _, f := range plan.Faults {
+		if f.Until != nil {
+			j.memory = max(j.memory, f.Until.Lookback(plan.Info))
+		}
 	}
 	return j
 }
@@ -78,6 +84,7 @@ func (j *abortJudge) look(now time.Duration) {
 	for _, o := range j.plan.MustHold {
 		j.heed(o.BreachedExpectation(j.live, now))
 	}
+	j.until.look(j.live, now)
 	j.live.Forget(now - j.memory)
 }
 
