@@ -166,6 +166,9 @@ func (f *fault) Undo(ctx context.Context, receipt chaos.Receipt) error {
 	}
 }
 
+// Foreign is what an undo runs.
+func (f *fault) Foreign() string { return "runs " + brief(f.config.Undo) }
+
 // Verify runs the verify command.
 func (f *fault) Verify(ctx context.Context, receipt chaos.Receipt) (chaos.State, error) {
 	d, err := read(receipt)

@@ -235,6 +235,9 @@ func (f *fault) Undo(ctx context.Context, receipt chaos.Receipt) error {
 	}
 }
 
+// Foreign is what an undo calls.
+func (f *fault) Foreign() string { return "makes the call that takes it back" }
+
 // Verify makes the verify call and says which of the two answers it got.
 func (f *fault) Verify(ctx context.Context, receipt chaos.Receipt) (chaos.State, error) {
 	d, err := read(receipt)

@@ -275,6 +275,16 @@ func (c Config) allowed(allow func(address string) error) error {
 	return nil
 }
 
+// Needs is what every fault on packets needs; another namespace is entered with
+// one more.
+func (f *fault) Needs() []chaos.Need {
+	needs := []chaos.Need{{Capability: chaos.CapNetAdmin, For: "packets"}}
+	if f.config != nil && f.config.Netns != "" {
+		needs = append(needs, chaos.Need{Capability: chaos.CapSysAdmin, For: "entering a network namespace"})
+	}
+	return needs
+}
+
 // Mend makes a fault that undoes and verifies from receipts alone.
 func Mend() chaos.Fault { return &fault{} }
 

@@ -15,10 +15,10 @@ func TestParseStat(t *testing.T) {
 		want stat
 		ok   bool
 	}{
-		{"42 (shop) S" + rest, stat{"shop", 'S', 1, 4194304, 4711}, true},
-		{"42 (a) b) (c) T" + rest, stat{"a) b) (c", 'T', 1, 4194304, 4711}, true}, // names are free
-		{"42 () Z" + rest, stat{"", 'Z', 1, 4194304, 4711}, true},
-		{"42 (kworker) I 2 0 0 0 -1 2129984 0 0 0 0 0 0 0 0 20 0 1 0 9", stat{"kworker", 'I', 2, 2129984, 9}, true},
+		{"42 (shop) S" + rest, stat{"shop", 'S', 1, 4194304, 4711, 0}, true},
+		{"42 (a) b) (c) T" + rest, stat{"a) b) (c", 'T', 1, 4194304, 4711, 0}, true}, // names are free
+		{"42 () Z" + rest, stat{"", 'Z', 1, 4194304, 4711, 0}, true},
+		{"42 (kworker) I 2 0 0 0 -1 2129984 0 0 0 0 0 0 0 0 20 0 1 0 9", stat{"kworker", 'I', 2, 2129984, 9, 0}, true},
 		{"", stat{}, false},
 		{"42 shop S" + rest, stat{}, false},
 		{"42 )shop( S" + rest, stat{}, false},

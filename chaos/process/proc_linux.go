@@ -25,6 +25,7 @@ type stat struct {
 	parent int
 	flags  uint64
 	start  uint64 // ticks since boot
+	nice   int
 }
 
 // parseStat reads the text of a stat file. The name stands in parentheses and
@@ -39,9 +40,10 @@ func parseStat(text []byte) (stat, error) {
 		return stat{}, fmt.Errorf("read stat: %d fields after the name", len(fields))
 	}
 	s := stat{name: string(text[open+1 : end]), state: fields[0][0]}
-	var errs [3]error
+	var errs [4]error
 	s.parent, errs[0] = strconv.Atoi(fields[1])
 	s.flags, errs[1] = strconv.ParseUint(fields[6], 10, 64)
+	s.nice, errs[3] = strconv.Atoi(fields[16])
 	s.start, errs[2] = strconv.ParseUint(fields[19], 10, 64)
 	if err := errors.Join(errs[:]...); err != nil {
 		return stat{}, fmt.Errorf("read stat: %w", err)

@@ -1,5 +1,6 @@
 // Package process breaks processes on this machine: kill and terminate, which
-// are one-shots, and pause, which undo resumes. It finds its target by a name
+// are one-shots, pause, which undo resumes, and limit, which gives each process
+// less of the machine until undo restores what was before. It finds its target by a name
 // within the stack, a pid, a pid file or a listening port.
 //
 // A process is its pid, its start time and the boot it lives in, never the pid
@@ -8,12 +9,21 @@
 // opened, so that nothing can slip in between the check and the signal. Verify
 // reads /proc, another path than the signal's.
 //
+// CPU time and memory are limited through a control group that the fault makes
+// for each process, in the older hierarchies and in the unified one, and whose
+// name begins with brunt-limit-: nothing else is in it, and what the process was
+// limited by before stays in force. Undo takes the process, and children that it
+// has had meanwhile, back to where it came from. Memory that a process has
+// already stays counted where it was. The limit of open files is the soft one;
+// nice is that of every thread.
+//
 // It works on Linux. Elsewhere Prepare refuses, so that nothing is broken that
 // could not be proven mended.
 package process
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,6 +45,11 @@ type Config struct {
 	Kill      *Target `yaml:"kill" doc:"End the process at once with SIGKILL; it stays dead." example:"shop-2"`
 	Terminate *Target `yaml:"terminate" doc:"Ask the process to end with SIGTERM; it stays dead." example:"{ port: 8080 }"`
 	Pause     *Target `yaml:"pause" doc:"Freeze the process with SIGSTOP; the undo lets it run again." example:"shop-1"`
+	Limit     *Target `yaml:"limit" doc:"Give the process less of the machine: cpus, memory, files or nice; the undo restores what was before." example:"shop-1"`
+	CPUs      float64 `yaml:"cpus" doc:"With limit: how many CPUs each process may use, through a control group of its own." min:"0.01" example:"0.2"`
+	Memory    int64   `yaml:"memory" unit:"bytes" doc:"With limit: how much memory each process may take from now on, through a control group of its own; past it, it is reclaimed or killed." min:"1MiB" example:"64MiB"`
+	Files     int     `yaml:"files" doc:"With limit: how many files each process may have open; those open already stay." min:"1" example:"20"`
+	Nice      int     `yaml:"nice" doc:"With limit: the nice value of each process, from -20 (served first) to 19 (served last)." min:"-20" max:"19" example:"15"`
 }
 
 // A Target says which processes are meant, in exactly one way.
@@ -51,10 +66,10 @@ type Target struct {
 // Validate reports what no process can be found by, or more than one way to
 // find it.
 func (c Config) Validate(report func(field, message, hint string)) {
-	const hint = "say kill, terminate or pause, and which process: `kill: shop-2` or `pause: { port: 8080 }`"
+	const hint = "say kill, terminate, pause or limit, and which process: `kill: shop-2` or `pause: { port: 8080 }`"
 	actions := c.actions()
 	if len(actions) != 1 {
-		report("", fmt.Sprintf("exactly one of kill, terminate and pause is needed, and there are %d", len(actions)), hint)
+		report("", fmt.Sprintf("exactly one of kill, terminate, pause and limit is needed, and there are %d", len(actions)), hint)
 		return
 	}
 	for name, target := range actions {
@@ -64,6 +79,12 @@ func (c Config) Validate(report func(field, message, hint string)) {
 		if target.Pick != "" && !target.several() {
 			report(name+".pick", "pick chooses among several processes, and "+target.String()+" is one", "remove pick")
 		}
+		switch l := c.limits(); {
+		case name == "limit" && l.none():
+			report(name, "no limit is given", "give cpus, memory, files or nice, one or more of them")
+		case name != "limit" && !l.none():
+			report(l.parts()[0], l.parts()[0]+" belongs to limit, and the action is "+name, "remove it, or say limit")
+		}
 		if _, err := path.Match(target.Name, ""); err != nil {
 			report(name+".name", fmt.Sprintf("%q is no pattern of names: a bracket is not closed", target.Name), "")
 		}
@@ -72,7 +93,7 @@ func (c Config) Validate(report func(field, message, hint string)) {
 
 // actions are those set, by name.
 func (c Config) actions() map[string]*Target {
-	actions := map[string]*Target{"kill": c.Kill, "terminate": c.Terminate, "pause": c.Pause}
+	actions := map[string]*Target{"kill": c.Kill, "terminate": c.Terminate, "pause": c.Pause, "limit": c.Limit}
 	maps.DeleteFunc(actions, func(_ string, target *Target) bool { return target == nil })
 	return actions
 }
@@ -83,6 +104,10 @@ func (c Config) only() (action string, target *Target) {
 		break
 	}
 	return action, target
+}
+
+func (c Config) limits() limits {
+	return limits{CPUs: c.CPUs, Memory: c.Memory, Files: uint64(max(0, c.Files)), Nice: c.Nice}
 }
 
 // ways counts the ways in which the target is named.
@@ -135,13 +160,17 @@ func What(c Config) string {
 	if target == nil {
 		return "nothing"
 	}
-	return action + " " + target.String()
+	what := action + " " + target.String()
+	if action == "limit" {
+		what += " to " + c.limits().String()
+	}
+	return what
 }
 
 // OneShot is true for kill and terminate.
 func OneShot(c Config) bool {
 	action, _ := c.only()
-	return action != "" && action != "pause"
+	return action == "kill" || action == "terminate"
 }
 
 // New makes the fault; it touches nothing. A name is checked against the
@@ -158,7 +187,7 @@ func New(c Config, env chaos.Env) (chaos.Fault, error) {
 	if target.Name != "" && env.Processes != nil && len(target.named(env.Processes)) == 0 {
 		return nil, fmt.Errorf("make fault %s: %w", env.Fault, unknownName(target.Name, env.Processes))
 	}
-	return &fault{name: env.Fault, action: action, target: *target, processes: env.Processes, protect: env.Protect}, nil
+	return &fault{name: env.Fault, action: action, target: *target, limits: c.limits(), processes: env.Processes, protect: env.Protect}, nil
 }
 
 // Mend makes a fault that undoes and verifies from receipts alone.
@@ -183,6 +212,9 @@ type data struct {
 	Action    string     `json:"action"`
 	Boot      string     `json:"boot"` // the boot in which the processes live
 	Processes []identity `json:"processes"`
+
+	Limits *limits `json:"limits,omitempty"` // of a limit
+	Images []image `json:"images,omitempty"` // of a limit: before it, one a process
 }
 
 // fault is one fault on processes; made by Mend it has receipts only.
@@ -190,6 +222,7 @@ type fault struct {
 	name      string
 	action    string
 	target    Target
+	limits    limits
 	processes map[string]string
 	protect   chaos.Protection
 }
@@ -220,7 +253,24 @@ func (f *fault) receipt(found []identity) (chaos.Receipt, error) {
 		}
 		targets[i], resources[i] = id.String(), id.resource()
 	}
-	receipt, err := chaos.NewReceipt(f.name, Kind, targets, f.action != "pause", data{Action: f.action, Boot: boot, Processes: found})
+	d := data{Action: f.action, Boot: boot, Processes: found}
+	oneShot := signals[f.action] != 0 && f.action != "pause"
+	if f.action == "limit" {
+		resources = nil
+		d.Limits = &f.limits
+		mark := strings.ToLower(rand.Text()[:10])
+		for _, id := range found {
+			before, err := f.limits.picture(id, mark)
+			if err != nil {
+				return chaos.Receipt{}, fmt.Errorf("prepare %s: %w", f.name, err)
+			}
+			d.Images = append(d.Images, before)
+			for _, part := range f.limits.parts() {
+				resources = append(resources, id.resource()+"/"+part)
+			}
+		}
+	}
+	receipt, err := chaos.NewReceipt(f.name, Kind, targets, oneShot, d)
 	receipt.Class, receipt.Resources = chaos.Volatile, resources
 	return receipt, err
 }
@@ -259,18 +309,42 @@ func (f *fault) Follow(_ context.Context, held []chaos.Receipt) (chaos.Receipt, 
 
 // Claims are the processes by the names that the scenario has for them.
 func (f *fault) Claims() []string {
-	if f.target.Name == "" {
-		return []string{"process/" + f.target.String()}
-	}
 	names := f.target.named(f.processes)
-	if len(names) > 1 && f.target.Pick != "all" {
+	switch {
+	case f.target.Name == "":
+		names = []string{f.target.String()}
+	case len(names) > 1 && f.target.Pick != "all":
 		return nil // one of them, and who knows which
 	}
-	claims := make([]string, len(names))
-	for i, name := range names {
-		claims[i] = "process/" + name
+	var claims []string
+	for _, name := range names {
+		if f.action != "limit" {
+			claims = append(claims, "process/"+name)
+		}
+		for _, part := range f.limits.parts() {
+			claims = append(claims, "process/"+name+"/"+part)
+		}
 	}
 	return claims
+}
+
+// Needs depends on whose processes are meant, which is not known yet.
+func (f *fault) Needs() []chaos.Need {
+	const own = "the processes are this user's own"
+	if f.action != "limit" {
+		return []chaos.Need{{Capability: chaos.CapKill, For: "signals", Unless: own}}
+	}
+	var needs []chaos.Need
+	if f.limits.CPUs > 0 || f.limits.Memory > 0 {
+		needs = append(needs, chaos.Need{Capability: chaos.CapDACOverride, For: "control groups", Unless: "the groups were handed over to this user"})
+	}
+	if f.limits.Files > 0 {
+		needs = append(needs, chaos.Need{Capability: chaos.CapSysResource, For: "limits of open files", Unless: own})
+	}
+	if f.limits.Nice != 0 {
+		needs = append(needs, chaos.Need{Capability: chaos.CapSysNice, For: "nice and its undoing"})
+	}
+	return needs
 }
 
 // allowed refuses a process that must not or cannot be broken.
@@ -319,12 +393,18 @@ func (f *fault) Inject(ctx context.Context, receipt chaos.Receipt) error {
 		return err
 	}
 	signal, ok := signals[d.Action]
-	if !ok {
+	if !ok && d.Action != "limit" {
 		return fmt.Errorf("inject %s: no action is called %q", receipt.Fault, d.Action)
 	}
-	for _, id := range d.Processes {
+	for i, id := range d.Processes {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("%s %s: %w", d.Action, id, err)
+		}
+		if d.Action == "limit" {
+			if err := d.Limits.limit(id, d.Images[i]); err != nil {
+				return fmt.Errorf("limit %s: %w", id, err)
+			}
+			continue
 		}
 		if err := id.signal(signal); err != nil {
 			return fmt.Errorf("%s %s: %w", d.Action, id, err)
@@ -334,15 +414,21 @@ func (f *fault) Inject(ctx context.Context, receipt chaos.Receipt) error {
 	return nil
 }
 
-// Undo lets paused processes run again. One that has gone since has nothing to
+// Undo lets paused processes run again, and lifts limits. One that has gone since has nothing to
 // be undone; so has a one-shot.
 func (f *fault) Undo(_ context.Context, receipt chaos.Receipt) error {
 	d, err := read(receipt)
-	if err != nil || d.Action != "pause" || !sameBoot(d.Boot) {
+	if err != nil || d.Action != "pause" && d.Action != "limit" || !sameBoot(d.Boot) {
 		return err
 	}
 	var errs []error
-	for _, id := range d.Processes {
+	for i, id := range d.Processes {
+		if d.Action == "limit" {
+			if err := d.Limits.lift(id, d.Images[i]); err != nil && !errors.Is(err, errGone) {
+				errs = append(errs, fmt.Errorf("lift the limits of %s: %w", id, err))
+			}
+			continue
+		}
 		if err := id.signal(continueSignal); err != nil && !errors.Is(err, errGone) {
 			errs = append(errs, fmt.Errorf("resume %s: %w", id, err))
 		}
@@ -360,6 +446,9 @@ func (f *fault) Verify(_ context.Context, receipt chaos.Receipt) (chaos.State, e
 		return "", err
 	}
 	here := sameBoot(d.Boot)
+	if d.Action == "limit" {
+		return d.limited(here)
+	}
 	count := map[condition]int{}
 	for _, id := range d.Processes {
 		now := gone
@@ -380,6 +469,56 @@ func (f *fault) Verify(_ context.Context, receipt chaos.Receipt) (chaos.State, e
 	}
 }
 
+// limited is Active when all processes that are there are limited, Gone when
+// none is.
+func (d data) limited(here bool) (chaos.State, error) {
+	seen := map[chaos.State]int{}
+	for i, id := range d.Processes {
+		state := chaos.Gone
+		if here {
+			var err error
+			if state, err = d.Limits.look(id, d.Images[i]); err != nil {
+				return state, err
+			}
+		}
+		seen[state]++
+	}
+	switch {
+	case seen[chaos.Gone] == len(d.Processes):
+		return chaos.Gone, nil
+	case seen[chaos.Active] == len(d.Processes):
+		return chaos.Active, nil
+	}
+	// Some are not limited: they are gone, or half-way.
+	for i, id := range d.Processes {
+		now, err := id.look()
+		if err != nil {
+			return "", err
+		}
+		if state, _ := d.Limits.look(id, d.Images[i]); state == chaos.Gone && now != gone {
+			return "", fmt.Errorf("look at limits: %d of %d processes are limited", seen[chaos.Active], len(d.Processes))
+		}
+	}
+	return chaos.Active, nil
+}
+
+// Measure says what limits have done so far.
+func (f *fault) Measure(_ context.Context, receipt chaos.Receipt) (string, error) {
+	d, err := read(receipt)
+	if err != nil || d.Action != "limit" {
+		return "", err
+	}
+	var parts []string
+	for i, id := range d.Processes {
+		for _, m := range d.Images[i].Moves {
+			if text := m.throttled(); text != "" {
+				parts = append(parts, id.String()+" was "+strings.TrimPrefix(text, "was "))
+			}
+		}
+	}
+	return strings.Join(parts, "; "), nil
+}
+
 func read(receipt chaos.Receipt) (data, error) {
 	var d data
 	if err := json.Unmarshal(receipt.Data, &d); err != nil {
@@ -387,6 +526,9 @@ func read(receipt chaos.Receipt) (data, error) {
 	}
 	if len(d.Processes) == 0 {
 		return data{}, fmt.Errorf("read receipt %s: it names no process", receipt.ID)
+	}
+	if d.Action == "limit" && (d.Limits == nil || len(d.Images) != len(d.Processes)) {
+		return data{}, fmt.Errorf("read receipt %s: it does not say what was limited", receipt.ID)
 	}
 	return d, nil
 }

@@ -32,10 +32,28 @@ const childVariable = "BRUNT_PROCESS_TEST_CHILD"
 func TestMain(m *testing.M) {
 	if os.Getenv(childVariable) != "" {
 		fmt.Println("up")
+		if os.Getenv(childVariable) == "open" {
+			openAll()
+		}
 		_, _ = io.Copy(io.Discard, os.Stdin) // until the test closes it
 		syscall.Exit(0)                      // without the race detector's pause
 	}
 	chaostest.Main(m, process.Kind, process.Mend)
+}
+
+// openAll opens files, once it is told to, until it may not open more, and
+// prints how many it has.
+func openAll() {
+	_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
+	highest := 0
+	for {
+		fd, err := syscall.Open("/dev/null", syscall.O_RDONLY, 0)
+		if err != nil {
+			fmt.Println(highest+1, err)
+			syscall.Exit(0)
+		}
+		highest = fd
+	}
 }
 
 // A child is a real process to break. Its parent reaps it at once, so that it
@@ -413,7 +431,7 @@ func TestConfig(t *testing.T) {
 		{config: process.Config{Pause: &process.Target{Port: 8080}}, what: "pause the process on port 8080"},
 		{config: process.Config{Terminate: &process.Target{Pid: 12}}, what: "terminate process 12"},
 		{config: process.Config{Kill: &process.Target{PidFile: "a.pid"}}, what: "kill the process of a.pid"},
-		{config: process.Config{}, what: "nothing", err: "exactly one of kill, terminate and pause"},
+		{config: process.Config{}, what: "nothing", err: "exactly one of kill, terminate, pause and limit"},
 		{config: process.Config{Kill: &process.Target{}}, what: "kill the process on port 0", err: "kill: exactly one of name"},
 		{config: process.Config{Kill: &process.Target{Name: "shop-2", Port: 1}}, what: "kill shop-2", err: "there are 2"},
 		{config: process.Config{Kill: &process.Target{Name: "shop-2", Pick: "all"}}, what: "kill shop-2", err: "kill.pick"},

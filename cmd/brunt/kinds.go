@@ -32,7 +32,7 @@ func kinds() scenarios.Kinds {
 			scenarios.GeneratorOf("vegeta", "The requests of a vegeta target file, in turn.", vegeta.New, vegeta.Steps),
 		},
 		Faults: append([]scenarios.FaultKind{
-			scenarios.FaultOf("process", "Kill or pause a process on this machine.", process.New, process.Mend, process.What, process.OneShot),
+			scenarios.FaultOf("process", "Kill, pause or limit a process on this machine.", process.New, process.Mend, process.What, process.OneShot),
 			scenarios.FaultOf("proxy", "Slow, choke, cut or silence connections through a proxy of the run's or a Toxiproxy; delay, fail or change HTTP requests; spoil TLS handshakes.", proxy.New, proxy.Mend, proxy.What, proxy.OneShot),
 			scenarios.FaultOf("dns", "Forge, refuse, withhold or delay the answers of one of the run's DNS resolvers.", dns.New, dns.Mend, dns.What, dns.OneShot),
 			scenarios.FaultOf("network", "Cut, lose, slow or delay packets in a network namespace or on this host.", network.New, network.Mend, network.What, network.OneShot),
@@ -95,6 +95,7 @@ func mend(kind string) (chaos.Fault, bool) {
 func owned() map[string]func(context.Context) ([]chaos.Receipt, error) {
 	return map[string]func(context.Context) ([]chaos.Receipt, error){
 		network.Kind: network.Owned,
+		process.Kind: func(context.Context) ([]chaos.Receipt, error) { return process.Owned() },
 		stress.Kind:  func(context.Context) ([]chaos.Receipt, error) { return stress.Owned() },
 	}
 }

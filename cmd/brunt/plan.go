@@ -17,7 +17,8 @@ func planCommand() *cobra.Command {
 		Short: "Show what a run would do, and touch nothing",
 		Long: `plan shows a scenario's timeline: the load it would offer, the requests it would
 send, the faults it would inject and what they would touch. It resolves the
-targets of faults where they exist already, and touches nothing.`,
+targets of faults where they exist already, rehearses undoing what was never
+injected, says which capabilities are missing, and changes nothing.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			scenario, err := loadScenario(args[0], vars, cmd.ErrOrStderr())
@@ -39,9 +40,13 @@ targets of faults where they exist already, and touches nothing.`,
 			if err := cmp.Or(checkMachine(plan), checkCluster(cmd.Context(), plan)); err != nil {
 				return exit(exitUsage, err)
 			}
+			lacking := printNeeds(out, plan)
 			fmt.Fprintln(out, "\nfault targets")
 			if scenario.Stack != "" {
 				fmt.Fprintf(out, "  the stack %s is started by the run; its processes are resolved then\n", scenario.Stack)
+				if lacking {
+					return exit(exitUsage, nil)
+				}
 				return nil
 			}
 			there := *plan
@@ -53,8 +58,8 @@ targets of faults where they exist already, and touches nothing.`,
 					fmt.Fprintf(out, "  %s: %s, which the run starts\n", f.Name, f.On)
 				}
 			}
-			refused := false
-			for _, r := range engine.Resolve(cmd.Context(), &there) {
+			refused := lacking
+			for _, r := range engine.Rehearse(cmd.Context(), &there) {
 				fmt.Fprintln(out, "  "+r.String())
 				refused = refused || r.Err != nil
 			}
