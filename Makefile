@@ -2,7 +2,7 @@
 GO ?= go
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: run test race e2e e2e-faults e2e-kube e2e-peers soak lab bench fuzz lint build
+.PHONY: run test race e2e e2e-faults e2e-kill e2e-kube e2e-peers soak lab bench fuzz lint build
 
 run: ## play the example scenario against the example stack
 	$(GO) run ./cmd/brunt run examples/hello.yaml
@@ -18,7 +18,7 @@ e2e: ## whole runs against real processes: the examples, interrupts, kill -9
 	$(GO) test -tags e2e -count=1 -timeout 15m -run E2E ./cmd/brunt
 
 e2e-faults: ## faults on a real kernel, in namespaces of their own, and on a real dockerd; root, Debian
-	apt-get install -y -qq nftables iproute2 iptables util-linux libfaketime docker.io >/dev/null
+	apt-get update -qq && apt-get install -y -qq nftables iproute2 iptables util-linux libfaketime docker.io >/dev/null
 	$(GO) test -tags e2e -count=1 -timeout 15m ./chaos/network ./chaos/clock ./chaos/docker
 
 e2e-kube: ## against a real Kubernetes control plane, in one process on loopback
@@ -36,6 +36,10 @@ soak: ## ten minutes at 5,000/s with flat memory; then 50,000 sessions at 8 KiB 
 lab: ## a Kubernetes to try brunt on; Ctrl-C ends it. Beside it: export KUBECONFIG=$PWD/bin/lab.kubeconfig
 	examples/lab/build.sh
 	exec bin/lab -port 16443 -front 8090 -control 8091 -kubeconfig bin/lab.kubeconfig -chaos-mesh -apply examples/lab/shop.yaml
+
+e2e-kill: ## the kill matrix (chaos/kills/KILLS.md) and random kills, on real targets of every kind; root, Debian
+	apt-get update -qq && apt-get install -y -qq nftables iproute2 iptables util-linux libfaketime docker.io >/dev/null
+	$(GO) test -tags e2e -count=1 -timeout 30m ./chaos/kills
 
 bench: ## the hot paths, with allocations; then brunt beside the peers that are installed (BENCH='-sections closed -for 3s')
 	$(GO) test -run '^$$' -bench . -benchmem ./generators/... ./reports/journal ./scenarios/engine
