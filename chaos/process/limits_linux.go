@@ -1,6 +1,7 @@
 package process
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -324,11 +326,16 @@ func Owned() ([]chaos.Receipt, error) {
 			return nil, err
 		}
 		for _, dir := range dirs {
-			receipt, err := ownedReceipt(h, dir, boot)
-			if err != nil {
+			mark, m := h.read(dir)
+			id := "limit-" + mark
+			i := slices.IndexFunc(receipts, func(r chaos.Receipt) bool { return r.ID == id })
+			if i < 0 {
+				i = len(receipts)
+				receipts = append(receipts, chaos.Receipt{ID: id, Fault: "limit", Kind: Kind, Class: chaos.Volatile, Boot: boot, Made: madeAt(dir)})
+			}
+			if err := addMove(&receipts[i], m, boot); err != nil {
 				return nil, err
 			}
-			receipts = append(receipts, receipt)
 		}
 	}
 	return receipts, nil
@@ -353,30 +360,53 @@ func ownGroups(h hierarchy) ([]string, error) {
 	return dirs, nil
 }
 
-// ownedReceipt is what a group's name tells of the fault that made it.
-func ownedReceipt(h hierarchy, dir, boot string) (chaos.Receipt, error) {
+// read is what a group's name tells: the mark of the receipt that it was made
+// under, and the move that undoes it.
+func (h hierarchy) read(dir string) (mark string, m move) {
 	name, base, unified := strings.Cut(strings.TrimPrefix(filepath.Base(dir), groupMark), "@")
-	mark, number, _ := strings.Cut(name, "-")
-	m := move{From: filepath.Dir(dir), To: dir}
+	mark, _, _ = strings.Cut(name, "-")
+	m = move{From: filepath.Dir(dir), To: dir}
+	if unified {
+		m.From = filepath.Join(m.From, base)
+	}
 	for _, controller := range []string{"cpu", "memory"} {
 		if slices.Contains(h.controllers, controller) || unified {
 			m.Controllers = append(m.Controllers, controller)
 		}
 	}
-	if unified {
-		m.From = filepath.Join(m.From, base)
+	return mark, m
+}
+
+// addMove adds to a receipt the process that a group was made for.
+func addMove(r *chaos.Receipt, m move, boot string) error {
+	d := data{Action: "limit", Boot: boot, Limits: &limits{}}
+	if len(r.Data) > 0 {
+		var err error
+		if d, err = read(*r); err != nil {
+			return err
+		}
 	}
-	pid, _ := strconv.Atoi(number) // 0 where it is no number: the group is emptied all the same
+	name, _, _ := strings.Cut(filepath.Base(m.To), "@")
+	pid, _ := strconv.Atoi(name[strings.LastIndexByte(name, '-')+1:]) // 0 where it is no number: the group is emptied all the same
 	id, err := identify(pid)
 	if err != nil {
 		id = identity{Pid: pid, Name: "ended"}
 	}
-	d := data{Action: "limit", Boot: boot, Processes: []identity{id}, Limits: &limits{}, Images: []image{{Moves: []move{m}}}}
-	receipt, err := chaos.NewReceipt("limit", Kind, []string{id.String() + " in control group " + dir}, false, d)
-	receipt.ID = "limit-" + mark + "-" + number
-	if info, statErr := os.Stat(dir); statErr == nil {
-		receipt.Made = info.ModTime().UTC()
+	if i := slices.IndexFunc(d.Processes, func(p identity) bool { return p.Pid == pid }); i >= 0 {
+		d.Images[i].Moves = append(d.Images[i].Moves, m)
+	} else {
+		d.Processes, d.Images = append(d.Processes, id), append(d.Images, image{Moves: []move{m}})
+		r.Targets = append(r.Targets, id.String())
 	}
-	receipt.Class = chaos.Volatile
-	return receipt, err
+	r.Data, err = json.Marshal(d)
+	return err
+}
+
+// madeAt is when a group was made, as far as can be told.
+func madeAt(dir string) time.Time {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return time.Now().UTC()
+	}
+	return info.ModTime().UTC()
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -60,16 +61,26 @@ func (c child) limits(t *testing.T) string {
 		}
 	}
 	parts = append(parts, fmt.Sprint("nice ", nices))
-	owned, err := process.Owned()
+	for _, group := range ownGroups(t, c.pid) {
+		parts = append(parts, group)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// ownGroups are brunt's control groups for a process.
+func ownGroups(t *testing.T, pid int) []string {
+	t.Helper()
+	var found []string
+	err := filepath.WalkDir("/sys/fs/cgroup", func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() && strings.HasPrefix(entry.Name(), "brunt-limit-") && strings.HasSuffix(strings.Split(entry.Name(), "@")[0], fmt.Sprint("-", pid)) {
+			found = append(found, path)
+		}
+		return nil // what vanishes meanwhile is somebody else's
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range owned {
-		if strings.Contains(r.Targets[0], fmt.Sprintf("process %d ", c.pid)) || strings.Contains(r.ID, fmt.Sprintf("-%d", c.pid)) {
-			parts = append(parts, r.Targets[0][strings.Index(r.Targets[0], "/sys"):])
-		}
-	}
-	return strings.Join(parts, "; ")
+	return found
 }
 
 func TestContractLimits(t *testing.T) {
@@ -405,14 +416,15 @@ func TestOwned(t *testing.T) {
 	c := start(t)
 	before := c.limits(t)
 	fault := make1(t, process.Config{Limit: &process.Target{Pid: c.pid}, CPUs: 0.2, Memory: 64 << 20}, chaos.Env{})
-	mustInject(t, fault)
+	receipt := mustInject(t, fault)
 	owned, err := process.Owned()
 	if err != nil {
 		t.Fatal(err)
 	}
-	owned = slices.DeleteFunc(owned, func(r chaos.Receipt) bool { return !strings.Contains(r.ID, fmt.Sprint("-", c.pid)) })
-	if len(owned) == 0 {
-		t.Fatal("found none")
+	mark := receipt.ID[strings.LastIndexByte(receipt.ID, '-'):]
+	owned = slices.DeleteFunc(owned, func(r chaos.Receipt) bool { return !strings.HasSuffix(r.ID, mark) })
+	if len(owned) != 1 || !slices.Equal(owned[0].Targets, receipt.Targets) {
+		t.Fatalf("found %+v, want one for %s", owned, receipt.ID)
 	}
 	for _, r := range owned {
 		if state, err := process.Mend().Verify(t.Context(), r); state != chaos.Active || err != nil {

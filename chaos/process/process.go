@@ -23,7 +23,6 @@ package process
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -253,26 +252,30 @@ func (f *fault) receipt(found []identity) (chaos.Receipt, error) {
 		}
 		targets[i], resources[i] = id.String(), id.resource()
 	}
-	d := data{Action: f.action, Boot: boot, Processes: found}
 	oneShot := signals[f.action] != 0 && f.action != "pause"
+	receipt, err := chaos.NewReceipt(f.name, Kind, targets, oneShot, nil)
+	if err != nil {
+		return chaos.Receipt{}, err
+	}
+	receipt.Class, receipt.Resources = chaos.Volatile, resources
+	d := data{Action: f.action, Boot: boot, Processes: found}
 	if f.action == "limit" {
-		resources = nil
-		d.Limits = &f.limits
-		mark := strings.ToLower(rand.Text()[:10])
+		d.Limits, receipt.Resources = &f.limits, nil
 		for _, id := range found {
-			before, err := f.limits.picture(id, mark)
+			before, err := f.limits.picture(id, receipt.ID[strings.LastIndexByte(receipt.ID, '-')+1:])
 			if err != nil {
 				return chaos.Receipt{}, fmt.Errorf("prepare %s: %w", f.name, err)
 			}
 			d.Images = append(d.Images, before)
 			for _, part := range f.limits.parts() {
-				resources = append(resources, id.resource()+"/"+part)
+				receipt.Resources = append(receipt.Resources, id.resource()+"/"+part)
 			}
 		}
 	}
-	receipt, err := chaos.NewReceipt(f.name, Kind, targets, oneShot, d)
-	receipt.Class, receipt.Resources = chaos.Volatile, resources
-	return receipt, err
+	if receipt.Data, err = json.Marshal(d); err != nil {
+		return chaos.Receipt{}, fmt.Errorf("write receipt of %s: %w", f.name, err)
+	}
+	return receipt, nil
 }
 
 // Follows is nil when the target may become more processes than it is now.
