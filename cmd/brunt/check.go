@@ -29,7 +29,7 @@ of what this machine would run out of. It touches nothing.`,
 					bad = true
 					continue
 				}
-				warnOfShortages(cmd.ErrOrStderr(), plan)
+				warnOfShortages(cmd.ErrOrStderr(), plan, 1)
 				fmt.Fprintf(cmd.OutOrStdout(), "%s: ok\n", file)
 			}
 			if bad {

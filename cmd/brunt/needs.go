@@ -74,11 +74,11 @@ func withNeeds(m limits.Machine, needs []limits.Need, checks []limits.Check) []l
 	return checks
 }
 
-// shortages are what a plan would use up of this machine, to be known before
-// it is played.
-func shortages(plan *scenarios.Plan) []limits.Check {
+// shortages are what a plan would use up of this machine when so many processes
+// share its load, to be known before it is played.
+func shortages(plan *scenarios.Plan, processes int) []limits.Check {
 	machine := limits.Look(os.DirFS("/"))
-	machine.Cores = runtime.GOMAXPROCS(0)
+	machine.Cores, machine.Processes = runtime.GOMAXPROCS(0), int64(processes)
 	var short []limits.Check
 	for _, c := range machine.For(planNeeds(plan)) {
 		if c.State == limits.Short {
@@ -89,8 +89,8 @@ func shortages(plan *scenarios.Plan) []limits.Check {
 }
 
 // warnOfShortages prints them, each with how to mend it.
-func warnOfShortages(w io.Writer, plan *scenarios.Plan) {
-	for _, c := range shortages(plan) {
+func warnOfShortages(w io.Writer, plan *scenarios.Plan, processes int) {
+	for _, c := range shortages(plan, processes) {
 		fmt.Fprintf(w, "brunt: warning: this machine is short of %s for it\n", c.Name)
 		for _, line := range folded(c.Says+"\nMend: "+c.Mend, warnWidth) {
 			fmt.Fprintln(w, "  "+line)

@@ -33,7 +33,7 @@ injected, says which capabilities are missing, and changes nothing.`,
 			if err := scenarios.Outline(out, plan); err != nil {
 				return fmt.Errorf("print plan: %w", err)
 			}
-			warnOfShortages(cmd.ErrOrStderr(), plan)
+			warnOfShortages(cmd.ErrOrStderr(), plan, 1)
 			if len(plan.Faults) == 0 {
 				return nil
 			}

@@ -111,7 +111,7 @@ func (p *play) play(ctx context.Context, scenario *scenarios.Scenario, stdout, s
 		}
 	}
 
-	warnOfShortages(stderr, plan)
+	warnOfShortages(stderr, plan, p.workers.count)
 	if err := around.willLast(plan.Info.Duration); err != nil {
 		return exit(exitUsage, fmt.Errorf("brunt: %w", err))
 	}

@@ -138,6 +138,7 @@ func TestWhatRunsOut(t *testing.T) {
 		{"files", []Need{{Sessions: 900}}, Tight, "964", "ulimit -n 1205"},
 		{"files", []Need{{Sessions: 961}}, Short, "1,025", "ulimit -n"},
 		{"files", []Need{{Load: "a", Sessions: 500_000, Stalled: true}}, Short, "if the target stops answering a", "hard limit is 524,288"},
+		{"files", []Need{{Sessions: 5000}}, Short, "5,000 sessions", "brunt run --workers 7"},
 		{"ports", []Need{{Sessions: 20_000}}, OK, "up to 470 a second", ""},
 		{"ports", []Need{{Sessions: 20_000}, {Sessions: 10_000}}, Short, "30,000 sessions", "ip_local_port_range"}, // together
 		{"ports", []Need{{Sessions: 50_000, Pairs: 4}}, OK, "take 12,500 of one pair", ""},
@@ -155,6 +156,19 @@ func TestWhatRunsOut(t *testing.T) {
 		if c.State != test.state || !strings.Contains(c.Says, test.says) || (c.Mend == "") != (test.mend == "") || !strings.Contains(c.Mend, test.mend) {
 			t.Errorf("%s for %+v: %s: %s Mend: %s", test.name, test.needs, c.State, c.Says, c.Mend)
 		}
+	}
+}
+
+// Workers have files of their own, and share all else.
+func TestWorkersHaveFilesOfTheirOwn(t *testing.T) {
+	m := Look(files(small()))
+	m.Cores, m.Processes = 2, 7
+	all := m.For([]Need{{Sessions: 5000}})
+	if c := find(t, all, "files"); c.State != OK || !strings.Contains(c.Says, "Each of 7 workers") || !strings.Contains(c.Says, "take 779 of each") {
+		t.Errorf("files: %+v", c)
+	}
+	if c := find(t, all, "ports"); !strings.Contains(c.Says, "5,000 sessions take one each") {
+		t.Errorf("ports: %+v", c)
 	}
 }
 

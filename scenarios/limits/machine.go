@@ -14,7 +14,8 @@ const unknown = -1
 // A Machine is what a load generator can use of one. Numbers are -1 and texts
 // empty where they are not known.
 type Machine struct {
-	Cores int // that this process may use; set by the caller
+	Cores     int   // that this process may use; set by the caller
+	Processes int64 // that the load is spread over, each with files of its own; set by the caller, 0 is 1
 
 	Files      int64 // descriptors this process may have open
 	FilesHard  int64 // what it may raise that to by itself

@@ -91,13 +91,32 @@ func (m Machine) files(needs []Need) Check {
 		}
 		return c
 	}
-	need := sessions(needs) + ownFiles
+	processes := max(m.Processes, 1)
+	need := (sessions(needs)+processes-1)/processes + ownFiles
 	c.State = stateOf(need, m.Files)
 	c.Says = fmt.Sprintf("brunt may have %s files open; %s take %s.", thousands(m.Files), ask(needs), thousands(need))
+	if processes > 1 {
+		c.Says = fmt.Sprintf("Each of %d workers may have %s files open; %s take %s of each.", processes, thousands(m.Files), ask(needs), thousands(need))
+	}
 	if c.State != OK {
-		c.Mend = m.raiseFiles(need * 5 / 4)
+		c.Mend = m.raiseFiles(need*5/4) + m.moreProcesses(sessions(needs), processes)
 	}
 	return c
+}
+
+// moreProcesses says how many workers have files enough between them; "" when
+// it cannot be done so.
+func (m Machine) moreProcesses(sessions, processes int64) string {
+	each := int64(tight*float64(m.Files)) - ownFiles
+	const most = 64 // past that a process a session would be next
+	if each <= 0 {
+		return ""
+	}
+	n := (sessions + each - 1) / each
+	if n <= processes || n > most {
+		return ""
+	}
+	return fmt.Sprintf(" Or spread the load over processes: brunt run --workers %d.", n)
 }
 
 func (m Machine) raiseFiles(to int64) string {
