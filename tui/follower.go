@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/brunt-dev/brunt/reports/journal"
+	"github.com/brunt-dev/brunt/reports/scaling"
 )
 
 const (
@@ -134,6 +135,13 @@ func (f *follower) event(e journal.Event) {
 		}
 	case journal.ProbeFailed:
 		f.probeFailed(e)
+	case journal.ObjectEvent:
+		if e.Object == nil {
+			break
+		}
+		if text, notable := scaling.Tell(*e.Object); notable {
+			f.say(e.At, objectStyle(e.Object.What), "%s", text)
+		}
 	case journal.AbortBreach:
 		f.now.aborting = clean(e.Text)
 		f.say(e.At, bad, "abort: %s", e.Text)
@@ -148,6 +156,15 @@ func (f *follower) event(e journal.Event) {
 		}
 		f.say(e.At, as, "%s", e.Text)
 	}
+}
+
+// objectStyle makes what hinders an autoscaler stand out.
+func objectStyle(what string) role {
+	switch what {
+	case "unschedulable", "limited", "metric_lost", "edited", "node_refused":
+		return warn
+	}
+	return plain
 }
 
 // second takes in what a load did in one second.

@@ -66,7 +66,7 @@ func (i *inbox) ordinary() int { return len(i.batch.Intervals) + len(i.batch.Eve
 // ordinary reports whether events of a kind come every second.
 func ordinary(k journal.Kind) bool {
 	switch k {
-	case journal.LoadSecond, journal.HealthSecond, journal.ProbeReading, journal.ProbeFailed, journal.LoadError:
+	case journal.LoadSecond, journal.HealthSecond, journal.ProbeReading, journal.ProbeFailed, journal.ObjectEvent, journal.LoadError:
 		return true
 	}
 	return false

@@ -22,7 +22,7 @@ var mayImport = []struct {
 	// The bench measures the truth server; it is no part of the binary.
 	{"examples/bench", []string{"examples/truth"}},
 	{"examples/*", nil},
-	{"tui", []string{"reports", "reports/journal", "reports/objective"}},
+	{"tui", []string{"reports", "reports/journal", "reports/objective", "reports/scaling"}},
 	// Several machines play what the engine plays on one; kinds stay with the binary.
 	{"scenarios/cluster", []string{"scenarios", "scenarios/engine", "generators", "reports/journal"}},
 	{"scenarios/cluster/*", []string{"scenarios/cluster"}},

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/brunt-dev/brunt/reports/journal"
+	"github.com/brunt-dev/brunt/reports/scaling"
 )
 
 // statusEvery is how many seconds pass between two lines about the loads.
@@ -49,6 +50,13 @@ func (s *statusLines) event(e journal.Event) {
 	case journal.ProbeFailed:
 		if e.State != "" {
 			s.line(e.At, "probe %s %s: %s", e.Name, e.State, e.Text)
+		}
+	case journal.ObjectEvent:
+		if e.Object == nil {
+			break
+		}
+		if text, notable := scaling.Tell(*e.Object); notable {
+			s.line(e.At, "%s", text)
 		}
 	case journal.LoadError:
 		s.line(e.At, "%s %s: %s", e.Name, e.State, e.Text)

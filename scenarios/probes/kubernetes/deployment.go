@@ -139,7 +139,7 @@ func (l *workload) update(w *watching, u *unstructured.Unstructured, seen time.T
 	if from, to := before.replicas(), o.replicas(); from != to && decides {
 		w.happened(probes.Event{Object: l.title(), What: probes.Scaled, From: &from, To: &to}, o.written("scale"), seen)
 	}
-	if a, b := before.Metadata.Annotations[revision], o.Metadata.Annotations[revision]; a != b && b != "" && !l.rolling {
+	if a, b := before.Metadata.Annotations[revision], o.Metadata.Annotations[revision]; a != b && a != "" && b != "" && !l.rolling {
 		l.rolling = true
 		w.happened(probes.Event{Object: l.title(), What: probes.RolloutBegan, Text: "revision " + b}, o.progressed(), seen)
 	}

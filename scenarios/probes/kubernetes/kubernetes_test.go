@@ -15,12 +15,6 @@ import (
 	"github.com/brunt-dev/brunt/scenarios/probes/probetest"
 )
 
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m,
-		// client-go's cache of transports is the process's, and cleans up after a while.
-		goleak.IgnoreAnyFunction("k8s.io/client-go/transport.(*tlsTransportCache).startGCLocked"))
-}
-
 const shop = "shop"
 
 var target = probes.Kubernetes{Namespace: shop}

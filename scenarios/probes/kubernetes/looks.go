@@ -27,8 +27,6 @@ func startLooks(ctx context.Context, config *rest.Config, client *http.Client, w
 	l := &looks{cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(l.done)
-		tick := time.NewTicker(lookEvery)
-		defer tick.Stop()
 		for {
 			err := look(ctx, client, config)
 			if ctx.Err() != nil {
@@ -41,10 +39,16 @@ func startLooks(ctx context.Context, config *rest.Config, client *http.Client, w
 			if changed {
 				wake()
 			}
+			pause := lookEvery
+			if err != nil {
+				pause = lookAgain
+			}
+			next := time.NewTimer(pause)
 			select {
 			case <-ctx.Done():
+				next.Stop()
 				return
-			case <-tick.C:
+			case <-next.C:
 			}
 		}
 	}()

@@ -40,11 +40,12 @@ type probe struct {
 // errNoTarget says that the scenario names no cluster.
 var errNoTarget = errors.New("the scenario has no target.kubernetes, so no cluster may be watched")
 
-// lookBound is how long one look for a sign of life may take, and lookEvery how
-// often there is one.
+// lookBound is how long one look for a sign of life may take, lookEvery how often
+// there is one, and lookAgain how soon after one that saw none.
 const (
 	lookBound = 4 * time.Second
 	lookEvery = 5 * time.Second
+	lookAgain = 500 * time.Millisecond
 )
 
 // Watch watches until ctx ends.
