@@ -14,4 +14,3 @@ func TestMain(m *testing.M) {
 		// client-go's cache of transports is the process's, and cleans up after a while.
 		goleak.IgnoreAnyFunction("k8s.io/client-go/transport.(*tlsTransportCache).startGCLocked"))
 }
-
