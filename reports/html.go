@@ -74,7 +74,7 @@ type page struct {
 	Samples    []sampleRow
 	Health     []healthRow
 	WorkerRows [][]string // without the head
-	Handshakes []string
+	LoadNotes  []string
 	Env        []pair
 	AllWarned  []string
 }
@@ -189,8 +189,8 @@ func newPage(r *Report) (*page, error) {
 		p.WorkerRows = rows[1:]
 	}
 	for _, name := range r.loads {
-		if h := r.Loads[name].Handshakes; h != nil {
-			p.Handshakes = append(p.Handshakes, sentence(name+": "+h.String()))
+		for _, note := range r.Loads[name].notes() {
+			p.LoadNotes = append(p.LoadNotes, sentence(name+": "+note))
 		}
 	}
 	for _, k := range sortedKeys(r.Environment) {

@@ -67,6 +67,9 @@ func JUnit(w io.Writer, r *Report) error {
 		s.Timestamp = r.Run.Started.Format("2006-01-02T15:04:05")
 	}
 	s.Props = []junitProperty{{"verdict", string(r.Verdict)}, {"seed", strconv.FormatUint(r.Seed, 10)}}
+	if v := r.Environment["calibration"]; v != "" {
+		s.Props = append(s.Props, junitProperty{"calibration", v})
+	}
 	for _, o := range r.Objectives {
 		s.add(objectiveCase(r, o))
 	}

@@ -47,7 +47,7 @@ func (r *Report) readLoads(j *journal.Journal, spans []span) {
 func (r *Report) readLoad(j *journal.Journal, p journal.LoadPlan, spans []span) *Load {
 	c := j.Counts(p.Name, -1, forever)
 	l := &Load{
-		Kind: p.Kind, Model: p.Model, Planned: max(p.Arrivals, 0),
+		Kind: p.Kind, Model: p.Model, Path: p.Path, Planned: max(p.Arrivals, 0),
 		Offered: c.Offered, Sent: c.Sent, Completed: c.Completed, Dropped: c.Dropped, Canceled: c.Canceled, Lost: c.Lost,
 		BytesOut: c.BytesOut, BytesIn: c.BytesIn,
 		Status:  c.Status,

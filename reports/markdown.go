@@ -62,6 +62,13 @@ func Markdown(w io.Writer, r *Report) error {
 			}
 			markdownRow(&b, row...)
 		}
+		before := "\n"
+		for _, name := range r.loads {
+			for _, note := range r.Loads[name].notes() {
+				fmt.Fprintf(&b, "%s- %s\n", before, escapeMarkdown(sentence(name+": "+note)))
+				before = ""
+			}
+		}
 	}
 	if rows := r.workerTable(); rows != nil {
 		b.WriteString("\n### Workers\n\n| Worker | Offered | Sent | Lost | Worst lag | CPU | Clock | Where |\n|---|---:|---:|---:|---:|---:|---|---|\n")
@@ -73,7 +80,11 @@ func Markdown(w io.Writer, r *Report) error {
 	if r.Run.Started != nil {
 		fmt.Fprintf(&b, " · started %s", r.Run.Started.Format("2006-01-02 15:04:05 UTC"))
 	}
-	fmt.Fprintf(&b, " · %s played · seed %d</sub>\n", moment(r.Run.Ended), r.Seed)
+	fmt.Fprintf(&b, " · %s played · seed %d", moment(r.Run.Ended), r.Seed)
+	if v := r.Environment["calibration"]; v != "" {
+		fmt.Fprintf(&b, " · calibration: %s", escapeMarkdown(v))
+	}
+	b.WriteString("</sub>\n")
 	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -20,6 +20,7 @@ package reports
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/brunt-dev/brunt/reports/journal"
@@ -129,6 +130,9 @@ type Load struct {
 	BytesIn   int64   `json:"received_bytes"`
 	Rate      float64 `json:"rate_per_second"` // operations ended a second, over the judged time
 
+	// Path is how it was sent: "lane", or "goroutines" and in brackets why not a lane.
+	Path string `json:"path,omitempty"`
+
 	Handshakes *Handshakes `json:"tls_handshakes,omitempty"` // absent where there were none
 
 	Figures
@@ -140,6 +144,19 @@ type Load struct {
 	Samples  []ErrorSample `json:"error_samples"`
 
 	steps []string // in the plan's order
+}
+
+// notes are sentences on how the load was sent.
+func (l *Load) notes() (notes []string) {
+	if why, ok := strings.CutPrefix(l.Path, "goroutines"); ok {
+		notes = append(notes, "sent by a goroutine for each session"+why)
+	} else if l.Path != "" {
+		notes = append(notes, "sent on the fast path")
+	}
+	if l.Handshakes != nil {
+		notes = append(notes, l.Handshakes.String())
+	}
+	return notes
 }
 
 // Handshakes are the TLS handshakes of a load that succeeded.

@@ -220,8 +220,8 @@ func (t *text) loads() {
 	for _, name := range t.r.loads {
 		l := t.r.Loads[name]
 		tb.add(name, count(l.Offered), count(l.Sent), count(l.Completed), count(l.Dropped), count(l.Operations), rate(l.Rate), errorRatio(l.ErrorRatio))
-		if l.Handshakes != nil {
-			notes = append(notes, fmt.Sprintf("  %s: %s", name, l.Handshakes))
+		for _, note := range l.notes() {
+			notes = append(notes, wrap(name+": "+note, "  ", "    ")...)
 		}
 	}
 	t.table(tb)
@@ -410,4 +410,7 @@ func (t *text) foot() {
 	}
 	t.lines = append(t.lines, "")
 	t.lines = append(t.lines, wrap(strings.Join(parts, " · "), "", "")...)
+	if v := r.Environment["calibration"]; v != "" {
+		t.lines = append(t.lines, wrap("calibration: "+v, "", "  ")...)
+	}
 }
