@@ -120,6 +120,11 @@ func (l *lane) playArrivals() {
 // out late by less than that, which shows as their wait, and answers are left
 // to lie until then, which shows nowhere, since the kernel stamped them.
 func (l *lane) await(now, due time.Duration) time.Duration {
+	if due-now > late && l.short() {
+		l.poll(now, late)
+		l.relieve(l.now(), relief)
+		return l.now()
+	}
 	wake := max(due, l.woke+l.Precision)
 	if wake-now > 2*l.Precision {
 		l.poll(now, due-now)
@@ -162,7 +167,12 @@ func (l *lane) drain() {
 		if l.run.Stop.Load() {
 			l.abandon()
 		}
-		l.poll(now, nap)
+		d := nap
+		if l.short() {
+			d = late
+		}
+		l.poll(now, d)
+		l.relieve(l.now(), relief)
 	}
 }
 
@@ -175,12 +185,31 @@ func (l *lane) arrive(due, now time.Duration) {
 		l.begin(c, due, now)
 		return
 	}
-	if l.open < l.maxConns() {
-		l.dial(due, now)
-		return
-	}
 	l.waiting = append(l.waiting, due)
 	l.run.Stats.Waiting.Add(1)
+	if now-due < late+l.Precision || l.flightN == 0 {
+		l.relieve(now, 2)
+	}
+}
+
+// Connecting costs many times what a request does. So an arrival that comes
+// late waits for a connection to come free: the lane is behind, and opening
+// more would put it further behind. Once it is on time again, connections are
+// opened for those that wait still, a few at a time.
+const (
+	late   = time.Millisecond // from when on an arrival is so
+	relief = 8                // connections opened after each while with nothing due
+)
+
+// short says that arrivals wait that a connection could be opened for.
+func (l *lane) short() bool { return l.head < len(l.waiting) && l.open < l.maxConns() }
+
+// relieve opens up to n connections for those that wait, the oldest first.
+func (l *lane) relieve(now time.Duration, n int) {
+	for ; n > 0 && l.short(); n-- {
+		due, _ := l.takeWaiting()
+		l.dial(due, now)
+	}
 }
 
 // offer puts a user's next arrival in the queue.

@@ -478,6 +478,45 @@ func TestEarlyAnswer(t *testing.T) {
 	}
 }
 
+// Arrivals that come late wait for a connection to come free; where none does,
+// since the target stalls, each gets one of its own all the same, in the middle
+// of the plan and after its end.
+func TestLateArrivalsGetConnectionsWhenTheTargetStalls(t *testing.T) {
+	release := make(chan struct{})
+	var asked atomic.Int64
+	to := serve(t, func(int, int) string {
+		if asked.Add(1) == 40 {
+			close(release)
+		}
+		<-release
+		return ok
+	})
+	r := newRun()
+	r.Origin = time.Now().Add(-2 * time.Second) // the first thirty are late
+	r.Arrivals = func(yield func(time.Duration) bool) {
+		for i := range 40 {
+			due := time.Duration(0)
+			if i >= 30 {
+				due = time.Since(r.Origin) + 5*time.Millisecond
+			}
+			if !yield(due) {
+				return
+			}
+		}
+	}
+	c := config(to)
+	c.Timeout = time.Minute
+	ops := collect(t, c, r)
+	for _, op := range ops {
+		if op.Class != generators.OK {
+			t.Fatalf("class %s: %v", op.Class, op.Err)
+		}
+	}
+	if len(ops) != 40 {
+		t.Errorf("%d operations, want 40", len(ops))
+	}
+}
+
 func BenchmarkLoop(b *testing.B) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

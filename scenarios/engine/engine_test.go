@@ -266,6 +266,41 @@ func TestPastTheCeiling(t *testing.T) {
 	})
 }
 
+// A dispatcher that stood still for a while finds all that fell due late. The
+// sessions at work are stuck with a target that has stalled, so the late
+// arrivals get sessions of their own, also after the plan's last arrival.
+func TestLateArrivalsGetSessionsWhenTheTargetStalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		plan := onePhase(t, 100, time.Second, always(20*time.Second))
+		plan.Loads[0].Patience = 10 * time.Second
+		calls := 0
+		hiccup := func(due time.Time, stop <-chan struct{}) bool {
+			if calls++; calls == 50 {
+				time.Sleep(time.Second)
+			}
+			return TimerWait(due, stop)
+		}
+		dir := filepath.Join(t.TempDir(), "run")
+		run, err := New(plan, Options{Dir: dir, Wait: hiccup})
+		if err != nil {
+			t.Fatal(err)
+		}
+		run.Play(t.Context())
+		j, err := journal.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c := counts(j); c.Offered != 100 || c.Completed != 100 || c.Dropped != 0 {
+			t.Errorf("counts %+v", c)
+		}
+		// The one that was due when it stood still waited a second, and some
+		// milliseconds for those before it.
+		if got := quantile(t, j, journal.Wait, 100); got < 980*time.Millisecond || got > 1100*time.Millisecond {
+			t.Errorf("longest wait %v", got)
+		}
+	})
+}
+
 // What a generator counts of its TLS handshakes since the run's start is in
 // the journal, each once.
 func TestHandshakesAreCounted(t *testing.T) {

@@ -46,6 +46,12 @@ func (o *openLoad) dispatch(stop <-chan struct{}) {
 		due := o.origin.Add(offset)
 		at, sleeps := due, now.Before(due)
 		if sleeps {
+			for due.Sub(now) > late && o.queue.short() {
+				if !o.relieve(wait, stop) {
+					return
+				}
+				now = time.Now()
+			}
 			// Dense arrivals share a waking: it costs more than sending them.
 			at = latest(due, woke.Add(o.plan.Precision))
 		}
@@ -64,8 +70,23 @@ func (o *openLoad) dispatch(stop <-chan struct{}) {
 			o.drop(arrival, now)
 			continue
 		}
-		o.queue.offer(arrival, lag)
+		o.queue.offer(arrival, lag-o.plan.Precision)
 	}
+	for o.queue.short() {
+		if !o.relieve(wait, stop) {
+			return
+		}
+	}
+}
+
+// relieve gives those that wait a while to find a session, and then opens some
+// for them. It returns false once stop has closed.
+func (o *openLoad) relieve(wait Waiter, stop <-chan struct{}) bool {
+	if !wait(time.Now().Add(late), stop) {
+		return false
+	}
+	o.queue.relieve(relief)
+	return true
 }
 
 func latest(a, b time.Time) time.Time {

@@ -14,8 +14,8 @@ import (
 //
 // Connecting costs many times what a request does. So an arrival that comes
 // late waits for a session to come free: brunt is behind, and opening more
-// would put it further behind. When it is on time again, sessions are opened
-// for those that wait still, two for each arrival.
+// would put it further behind. Once it is on time again, sessions are opened
+// for those that wait still, a few at a time.
 //
 // The dispatcher calls offer; it never blocks.
 type arrivalQueue struct {
@@ -32,8 +32,10 @@ type arrivalQueue struct {
 	closed   bool
 }
 
-// late is from when on an arrival is so.
-const late = time.Millisecond
+const (
+	late   = time.Millisecond // from when on an arrival is so
+	relief = 8                // sessions opened after each while with nothing due
+)
 
 // offer takes an arrival that was due lag ago.
 func (q *arrivalQueue) offer(a generators.Arrival, lag time.Duration) {
@@ -46,19 +48,37 @@ func (q *arrivalQueue) offer(a generators.Arrival, lag time.Duration) {
 		return
 	}
 	q.waiting = append(q.waiting, a)
-	for opened := 0; opened < 2 && (lag < late || q.sessions == 0); opened++ {
-		if q.sessions == q.max || q.head == len(q.waiting) {
-			break
+	onTime := lag < late || q.sessions == 0
+	q.mu.Unlock()
+	if onTime {
+		q.relieve(2)
+	}
+	q.expire(time.Now())
+}
+
+// relieve opens up to n sessions for those that wait, the oldest first.
+func (q *arrivalQueue) relieve(n int) {
+	for ; n > 0; n-- {
+		q.mu.Lock()
+		if !q.shortLocked() {
+			q.mu.Unlock()
+			return
 		}
 		first, id := q.take(), q.sessions
 		q.sessions++
 		q.mu.Unlock()
 		q.open(id, first)
-		q.mu.Lock()
 	}
-	q.mu.Unlock()
-	q.expire(time.Now())
 }
+
+// short says that arrivals wait that a session could be opened for.
+func (q *arrivalQueue) short() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.shortLocked()
+}
+
+func (q *arrivalQueue) shortLocked() bool { return q.head < len(q.waiting) && q.sessions < q.max }
 
 // take takes the oldest arrival of those that wait.
 func (q *arrivalQueue) take() generators.Arrival {
