@@ -203,9 +203,10 @@ func latency(address string) string {
 	client := http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	began := time.Now()
 	response, err := client.Get("http://" + address + "/")
-	if err == nil {
-		_ = response.Body.Close()
+	if err != nil {
+		return ""
 	}
+	_ = response.Body.Close()
 	if time.Since(began) >= slowness {
 		return "slow\n"
 	}

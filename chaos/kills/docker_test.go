@@ -149,7 +149,10 @@ func dockerArena(t *testing.T, c *cell) *arena {
 	label := fmt.Sprintf("cell=%d", number.Add(1))
 	var ids []string
 	for range 2 {
-		id, err := e.docker("run", "-d", "--network", "back", "--label", label, "idle", "/idle")
+		// An address of its own: one that the engine picks may be another's by the
+		// time it is started again.
+		address := fmt.Sprintf("172.31.9.%d", 10+number.Add(1)%240)
+		id, err := e.docker("run", "-d", "--network", "back", "--ip", address, "--label", label, "idle", "/idle")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -172,6 +175,17 @@ func (e *engine) pid(id string) int {
 	return pid
 }
 
+// A bound is a limit as the engine tells it. It has no word for taking one away
+// but the highest there is, which it then tells instead of none.
+type bound int64
+
+func (b bound) String() string {
+	if b <= 0 || b >= 1<<62 {
+		return "none"
+	}
+	return strconv.FormatInt(int64(b), 10)
+}
+
 // look is what the engine tells of containers, and what their cgroups do.
 func (e *engine) look(ids []string) string {
 	out, err := exec.Command("docker", append([]string{"-H", e.host, "inspect"}, ids...)...).Output()
@@ -184,7 +198,7 @@ func (e *engine) look(ids []string) string {
 			Status string
 			Paused bool
 		}
-		HostConfig      struct{ Memory, MemorySwap, NanoCpus, CpuQuota int64 }
+		HostConfig      struct{ Memory, MemorySwap, NanoCpus, CpuQuota bound }
 		NetworkSettings struct {
 			Networks map[string]struct {
 				Aliases   []string

@@ -104,7 +104,7 @@ func report(t *testing.T, done []kill, victim string, stop bool) {
 		verb = "stopped past the lease"
 	}
 	line := fmt.Sprintf("%s %s: %d times, %d of them with a fault in place", victim, verb, n, len(broken))
-	if len(broken) > 0 && (victim == "brunt" || victim == "reaper") {
+	if len(broken) > 0 && (victim == "brunt" || victim == "reaper" && !stop) {
 		slices.Sort(broken)
 		line += fmt.Sprintf("; until clean: median %s, worst %s", broken[len(broken)/2].Round(time.Millisecond), broken[len(broken)-1].Round(time.Millisecond))
 	}
