@@ -41,7 +41,10 @@ type Change struct {
 }
 
 func (e Edit) String() string {
-	kind := strings.TrimSuffix(e.Resource.Resource, "s")
+	kind := e.Resource.Resource
+	if !strings.HasSuffix(kind, "chaos") { // Chaos Mesh's plurals are no others
+		kind = strings.TrimSuffix(kind, "s")
+	}
 	return kind + " " + e.Name
 }
 

@@ -109,7 +109,7 @@ func TestKubeE2EMeshDaemonFails(t *testing.T) {
 	fault, receipt := make()
 	lab.Do(t, "/daemon-fail", "method", "SetTcs", "error", "no such qdisc")
 	err := fault.Inject(t.Context(), receipt)
-	if err == nil || !strings.Contains(err.Error(), "no such qdisc") {
+	if err == nil || !strings.Contains(err.Error(), "2 of 2 records are not injected") || !strings.Contains(err.Error(), "unable to set tcs") {
 		t.Errorf("inject with a failing daemon: %v", err)
 	}
 	t.Logf("inject with a failing daemon: %v", err)

@@ -7,6 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
 	"github.com/brunt-dev/brunt/chaos"
 	"github.com/brunt-dev/brunt/chaos/chaostest"
 	"github.com/brunt-dev/brunt/chaos/kube"
@@ -14,6 +17,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	log.SetLogger(logr.Discard()) // as main does
 	chaostest.MainOf(m, func(kind string) (chaos.Fault, bool) {
 		return Mend(kubetest.ConnectAny, kind)(), slices.Contains(Names(), kind)
 	})

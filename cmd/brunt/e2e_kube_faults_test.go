@@ -44,7 +44,7 @@ target:
   hosts: [%q]
   kubernetes: { kubeconfig: %q, context: lab, namespace: %s }
 safety: { lease: 2s, max_targets: 1 }
-loads: { browse: { http: { base: %q } } }
+loads: { browse: { http: %q } }
 phases:
   - name: steady
     for: 40s
@@ -52,7 +52,7 @@ phases:
     faults:
       none: { at: 1s, for: 30s, scale: { deployment: pay } }
       shut: { at: 1s, for: 30s, cordon: node-b-1 }
-`, front.Host, lab.Kubeconfig, namespace, lab.Front)
+`, front.Host, lab.Kubeconfig, namespace, lab.Front+"/"+namespace+"/pay")
 	if err := os.WriteFile(g.scenario, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func (g *clusterGame) isWhole(t *testing.T) bool {
 // start plays the scenario until both faults are in place.
 func (g *clusterGame) start(t *testing.T) (*exec.Cmd, func() ended) {
 	t.Helper()
-	cmd, wait := start(t, "run", g.scenario, "-o", g.out)
+	cmd, wait := start(t, "run", g.scenario, "--out", g.out)
 	g.Until(t, "both faults are in place", func() bool { return g.isBroken(t) })
 	return cmd, wait
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -30,17 +31,28 @@ func ConnectAny(target chaos.Kubernetes) (*rest.Config, chaos.Kubernetes, error)
 	if strings.HasPrefix(target.Kubeconfig, "http://") {
 		return Connect(target)
 	}
-	config, err := clientcmd.BuildConfigFromFlags("", target.Kubeconfig)
+	config, err := fromFile(target.Kubeconfig)
 	return config, target, err
+}
+
+// fromFile reads a kubeconfig, for connections of one's own.
+func fromFile(kubeconfig string) (*rest.Config, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	config.Dial, config.QPS = new(net.Dialer).DialContext, -1
+	return config, nil
 }
 
 // NewReal makes the namespace, and deletes it with the test.
 func NewReal(t *testing.T, kubeconfig, namespace string) *Real {
 	t.Helper()
-	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	config, err := fromFile(kubeconfig)
 	if err != nil {
 		t.Fatal(err)
 	}
+	config.TLSClientConfig.NextProtos = []string{"http/1.1"} // connections end when they are closed
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {
 		t.Fatal(err)
@@ -74,6 +86,7 @@ func (r *Real) call(t *testing.T, method, path, kind, body string) Object {
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, path, err)
 	}
+	defer r.client.CloseIdleConnections() // no goroutine is left behind a call
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
 	if err != nil {
@@ -118,7 +131,7 @@ func (r *Real) Pods(t *testing.T, app string, n int) {
 	t.Helper()
 	r.Post(t, "/apis/apps/v1/namespaces/$NS/deployments", fmt.Sprintf(`{"metadata":{"name":%q,"labels":{"app":%q}},"spec":{"replicas":%d,
 		"selector":{"matchLabels":{"app":%q}},"template":{"metadata":{"labels":{"app":%q}},"spec":{"terminationGracePeriodSeconds":0,
-		"containers":[{"name":"web","image":"web:1","ports":[{"containerPort":8080}]}]}}}}`, app, app, n, app, app))
+		"containers":[{"name":"web","image":"web:1","ports":[{"containerPort":8080}]}],"volumes":[{"name":"data","hostPath":{"path":"/data"}}]}}}}`, app, app, n, app, app))
 	r.Ready(t, app, n)
 }
 
