@@ -58,6 +58,7 @@ type Access struct {
 	Group     string   // the API group; empty for the core
 	Resource  string   // "pods", "pods/eviction"
 	Namespace string   // empty: in the whole cluster
+	Name      string   // of the one object that is meant; empty: any
 }
 
 // An Accessor is a Fault that needs permissions in a cluster. Access needs no

@@ -29,6 +29,7 @@ type attributes struct {
 	Group       string `json:"group,omitempty"`
 	Resource    string `json:"resource"`
 	Subresource string `json:"subresource,omitempty"`
+	Name        string `json:"name,omitempty"`
 }
 
 // May asks the API server whether the caller is let do what is needed. The
@@ -38,7 +39,7 @@ func (c *Cluster) May(ctx context.Context, needs []chaos.Access) error {
 	for _, need := range needs {
 		resource, sub, _ := strings.Cut(need.Resource, "/")
 		for _, verb := range need.Verbs {
-			asked = append(asked, attributes{need.Namespace, verb, need.Group, resource, sub})
+			asked = append(asked, attributes{need.Namespace, verb, need.Group, resource, sub, need.Name})
 		}
 	}
 	return each(asked, func(_ int, a attributes) error {
@@ -60,11 +61,15 @@ func (c *Cluster) May(ctx context.Context, needs []chaos.Access) error {
 		if a.Subresource != "" {
 			what += "/" + a.Subresource
 		}
+		what = Resource{Group: a.Group, Resource: what}.String()
+		if a.Name != "" {
+			what += " " + a.Name
+		}
 		where := "in the whole cluster"
 		if a.Namespace != "" {
 			where = "in namespace " + a.Namespace
 		}
-		return fmt.Errorf("not allowed: %s %s %s", a.Verb, Resource{Group: a.Group, Resource: what}, where)
+		return fmt.Errorf("not allowed: %s %s %s", a.Verb, what, where)
 	})
 }
 

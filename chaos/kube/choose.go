@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/brunt-dev/brunt/chaos"
 )
 
 // A Selector says which objects are meant. Configurations of kinds embed it.
@@ -53,6 +55,15 @@ func (s Selector) Validate(report func(field, message, hint string)) {
 	if _, err := s.count(1 << 30); err != nil {
 		report("pick", err.Error(), "write one, all, 3 or 30%")
 	}
+}
+
+// Access is what finding the objects takes, and with the verbs doing something
+// to each of them.
+func (s Selector) Access(r Resource, namespace string, verbs ...string) chaos.Access {
+	if s.Name == "" {
+		verbs = append([]string{"list"}, verbs...)
+	}
+	return chaos.Access{Verbs: append([]string{"get"}, verbs...), Group: r.Group, Resource: r.Resource, Namespace: namespace, Name: s.Name}
 }
 
 // String is the selector for people: "app payments, role primary".

@@ -92,7 +92,7 @@ func (f Faults) Config(c Config, env chaos.Env) (chaos.Fault, error) {
 	}
 	r := c.resource()
 	_, name, _ := strings.Cut(c.Object, "/")
-	access := []chaos.Access{needs(env.Kubernetes.Namespace, r, "get", "patch")}
+	access := []chaos.Access{kube.Selector{Name: name}.Access(r, env.Kubernetes.Namespace, "patch")}
 	return kube.New(f.Connect, config, kube.Plan{Env: env, Access: access,
 		Resolve: func(ctx context.Context, cluster *kube.Cluster) (kube.Data, []string, error) {
 			e, err := changing(ctx, cluster, r, cluster.Place.Namespace, name, map[string]any{c.Field: plain(c.To)})

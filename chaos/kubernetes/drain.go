@@ -32,7 +32,7 @@ func (f Faults) Drain(c Drain, env chaos.Env) (chaos.Fault, error) {
 		return nil, err
 	}
 	namespace := env.Kubernetes.Namespace
-	access := append([]chaos.Access{needs("", kube.Nodes, "get", "list", "patch"), needs(namespace, kube.Pods, "get", "list")},
+	access := append(c.access(namespace), needs(namespace, kube.Pods, "get", "list"),
 		chaos.Access{Verbs: []string{"create"}, Resource: "pods/eviction", Namespace: namespace})
 	return kube.New(f.Connect, drain, kube.Plan{Env: env, Access: access,
 		Resolve: func(ctx context.Context, cluster *kube.Cluster) (kube.Data, []string, error) {

@@ -90,11 +90,10 @@ func (s NodeSelector) find(ctx context.Context, c *kube.Cluster, seed uint64) ([
 
 // access is what finding and changing nodes takes.
 func (s NodeSelector) access(namespace string) []chaos.Access {
-	access := []chaos.Access{needs("", kube.Nodes, "get", "list", "patch")}
 	if s.App != "" {
-		access = append(access, needs(namespace, kube.Pods, "get", "list"))
+		return []chaos.Access{needs("", kube.Nodes, "get", "patch"), needs(namespace, kube.Pods, "list")}
 	}
-	return access
+	return []chaos.Access{s.by().Access(kube.Nodes, "", "patch")}
 }
 
 // Cordon keeps new pods from nodes.

@@ -31,7 +31,7 @@ func (f Faults) PodFailure(c PodFailure, env chaos.Env) (chaos.Fault, error) {
 	if err := validated(env, c.Validate); err != nil {
 		return nil, err
 	}
-	access := []chaos.Access{needs(env.Kubernetes.Namespace, kube.Pods, "get", "list", "patch")}
+	access := []chaos.Access{c.Access(kube.Pods, env.Kubernetes.Namespace, "patch")}
 	return kube.New(f.Connect, podFailure, kube.Plan{Env: env, Access: access,
 		Resolve: func(ctx context.Context, cluster *kube.Cluster) (kube.Data, []string, error) {
 			pods, err := cluster.FindPods(ctx, c.Selector, env.Seed)

@@ -32,7 +32,7 @@ func (f Faults) PodKill(c PodKill, env chaos.Env) (chaos.Fault, error) {
 	if err := validated(env, c.Validate); err != nil {
 		return nil, err
 	}
-	access := []chaos.Access{needs(env.Kubernetes.Namespace, kube.Pods, "get", "list", "delete")}
+	access := []chaos.Access{c.Access(kube.Pods, env.Kubernetes.Namespace, "delete")}
 	return kube.New(f.Connect, podKill, kube.Plan{Env: env, Access: access,
 		Resolve: func(ctx context.Context, cluster *kube.Cluster) (kube.Data, []string, error) {
 			pods, err := cluster.FindPods(ctx, c.Selector, env.Seed)

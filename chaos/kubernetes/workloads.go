@@ -109,11 +109,7 @@ func (w Workload) parts() []part {
 func (w Workload) access(namespace string) []chaos.Access {
 	var access []chaos.Access
 	for _, p := range w.parts() {
-		verbs := []string{"get", "patch"}
-		if p.by.Name == "" {
-			verbs = []string{"get", "list", "patch"}
-		}
-		access = append(access, needs(namespace, p.resource, verbs...))
+		access = append(access, p.by.Access(p.resource, namespace, "patch"))
 	}
 	return access
 }

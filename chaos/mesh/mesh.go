@@ -84,7 +84,14 @@ func New[C Form](connect kube.Connect, name string) func(C, chaos.Env) (chaos.Fa
 		namespace := env.Kubernetes.Namespace
 		access := []chaos.Access{{Verbs: []string{"get", "create", "delete"}, Group: group, Resource: resourceOf(w.kind).Resource, Namespace: namespace}}
 		if !w.places {
-			access = append(access, chaos.Access{Verbs: []string{"get", "list"}, Resource: "pods", Namespace: namespace})
+			by := kube.Selector{}
+			if w.pods != nil {
+				by = *w.pods
+			}
+			access = append(access, by.Access(kube.Pods, namespace))
+		}
+		if w.peers != nil {
+			access = append(access, w.peers.Access(kube.Pods, namespace))
 		}
 		if pods := podObjects[w.kind]; pods != "" {
 			access = append(access, chaos.Access{Verbs: []string{"list"}, Group: group, Resource: pods, Namespace: namespace})

@@ -213,11 +213,11 @@ func TestKubeE2ERole(t *testing.T) {
 		t.Fatalf("rbac: exit %d\n%s", printed.code, printed.stderr)
 	}
 	t.Logf("rbac:\n%s", printed.stdout)
-	g.Post(t, "/apis/rbac.authorization.k8s.io/v1/namespaces/$NS/roles", `{"metadata":{"name":"brunt-cluster"},"rules":[{"apiGroups":["apps"],"resources":["deployments"],"verbs":["get","patch"]}]}`)
+	g.Post(t, "/apis/rbac.authorization.k8s.io/v1/namespaces/$NS/roles", `{"metadata":{"name":"brunt-cluster"},"rules":[{"apiGroups":["apps"],"resources":["deployments"],"resourceNames":["pay"],"verbs":["get","patch"]}]}`)
 	g.Post(t, "/apis/rbac.authorization.k8s.io/v1/namespaces/$NS/rolebindings", `{"metadata":{"name":"brunt-cluster"},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"Role","name":"brunt-cluster"},"subjects":[{"kind":"User","name":"user-1","apiGroup":"rbac.authorization.k8s.io"}]}`)
-	g.Post(t, "/apis/rbac.authorization.k8s.io/v1/clusterroles", `{"metadata":{"name":"brunt-cluster"},"rules":[{"apiGroups":[""],"resources":["nodes"],"verbs":["get","list","patch"]}]}`)
+	g.Post(t, "/apis/rbac.authorization.k8s.io/v1/clusterroles", `{"metadata":{"name":"brunt-cluster"},"rules":[{"apiGroups":[""],"resources":["nodes"],"resourceNames":["node-b-1"],"verbs":["get","patch"]}]}`)
 	g.Post(t, "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", `{"metadata":{"name":"brunt-cluster"},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"brunt-cluster"},"subjects":[{"kind":"User","name":"user-1","apiGroup":"rbac.authorization.k8s.io"}]}`)
-	for _, want := range []string{"resources: [deployments], verbs: [get, patch]", "resources: [nodes], verbs: [get, list, patch]", "kind: ClusterRoleBinding"} {
+	for _, want := range []string{`resources: [deployments], resourceNames: ["pay"], verbs: [get, patch]`, `resources: [nodes], resourceNames: ["node-b-1"], verbs: [get, patch]`, "kind: ClusterRoleBinding"} {
 		if !strings.Contains(printed.stdout, want) {
 			t.Errorf("rbac printed no %q", want)
 		}
@@ -239,7 +239,7 @@ func TestKubeE2ENoWayIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, wait := start(t, "plan", g.scenario)
-	if got := wait(); got.code != exitUsage || !strings.Contains(got.stdout, "refuses the credentials (401)") {
+	if got := wait(); got.code != exitUsage || !strings.Contains(got.stderr, "refuses the credentials (401)") {
 		t.Errorf("plan with expired credentials: exit %d\n%s%s", got.code, got.stdout, got.stderr)
 	}
 }

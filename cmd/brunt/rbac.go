@@ -66,10 +66,10 @@ func accessOf(plan *scenarios.Plan) []chaos.Access {
 
 // merged puts the verbs of each resource together, in order.
 func merged(all []chaos.Access) []chaos.Access {
-	type key struct{ namespace, group, resource string }
+	type key struct{ namespace, group, resource, name string }
 	verbs := map[key]map[string]bool{}
 	for _, a := range all {
-		k := key{a.Namespace, a.Group, a.Resource}
+		k := key{a.Namespace, a.Group, a.Resource, a.Name}
 		if verbs[k] == nil {
 			verbs[k] = map[string]bool{}
 		}
@@ -79,10 +79,10 @@ func merged(all []chaos.Access) []chaos.Access {
 	}
 	var out []chaos.Access
 	for k, v := range verbs {
-		out = append(out, chaos.Access{Verbs: slices.Sorted(maps.Keys(v)), Group: k.group, Resource: k.resource, Namespace: k.namespace})
+		out = append(out, chaos.Access{Verbs: slices.Sorted(maps.Keys(v)), Group: k.group, Resource: k.resource, Namespace: k.namespace, Name: k.name})
 	}
 	slices.SortFunc(out, func(a, b chaos.Access) int {
-		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Group, b.Group), cmp.Compare(a.Resource, b.Resource))
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Group, b.Group), cmp.Compare(a.Resource, b.Resource), cmp.Compare(a.Name, b.Name))
 	})
 	return out
 }
@@ -119,7 +119,11 @@ func printRoles(w io.Writer, name string, needs []chaos.Access, subject string) 
 			}
 			fmt.Fprintf(&b, "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: %s\nmetadata: { name: %s%s }\nrules:\n", kind, name, where)
 		}
-		fmt.Fprintf(&b, "  - { apiGroups: [%q], resources: [%s], verbs: [%s] }\n", a.Group, a.Resource, strings.Join(a.Verbs, ", "))
+		only := ""
+		if a.Name != "" {
+			only = fmt.Sprintf(", resourceNames: [%q]", a.Name)
+		}
+		fmt.Fprintf(&b, "  - { apiGroups: [%q], resources: [%s]%s, verbs: [%s] }\n", a.Group, a.Resource, only, strings.Join(a.Verbs, ", "))
 		if subject == "" || i+1 < len(needs) && needs[i+1].Namespace == a.Namespace {
 			continue
 		}
