@@ -45,6 +45,9 @@ func TestFaultTruth(t *testing.T) {
 		{"unverified", []string{requested, injected, effective, journal.FaultUnverified}, false, false, FaultNotGone, "not verified gone"},
 		{"conflict", []string{requested, injected, effective, journal.FaultConflict}, false, false, FaultNotGone, "not verified gone"},
 		{"undone is not gone", []string{requested, injected, effective, undone}, false, false, FaultNotGone, "not verified gone"},
+		// What came later was hit too, and seen; or was hit, and not seen.
+		{"followed", []string{requested, injected, effective, journal.FaultFollowed, undone, gone}, false, false, FaultProven, "verified gone"},
+		{"followed without effect", []string{requested, injected, effective, ineffective, undone, gone}, false, false, FaultIneffective, ""},
 		// brunt died while it was there.
 		{"crash", []string{requested, injected, effective}, false, true, FaultNotGone, "not verified gone"},
 		// brunt died between asking and noting: it may be there.

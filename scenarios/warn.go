@@ -17,6 +17,7 @@ import (
 func (l *loader) warn() {
 	for _, e := range l.expect {
 		l.warnWindow(e)
+		l.warnShort(e)
 		l.warnSamples(e)
 	}
 	for _, spec := range l.loads {
@@ -54,6 +55,18 @@ func (l *loader) warnWindow(e expectation) {
 		l.d.Warn(e.node, codeNotJudged, fmt.Sprintf("phase %s lasts %s, so after %s nothing is left to judge", p.Name, decode.FormatDuration(p.For), decode.FormatDuration(lengthOf(e, "after"))), "")
 	case lengthOf(e, "within") > to-from:
 		l.d.Warn(e.node, codeNotJudged, fmt.Sprintf("within %s is longer than what there is to judge, %s", decode.FormatDuration(lengthOf(e, "within")), decode.FormatDuration(to-from)), "")
+	}
+}
+
+// warnShort finds a fault that is over before a whole second of it could be
+// judged.
+func (l *loader) warnShort(e expectation) {
+	name := clauseOf(e, "while")
+	for _, o := range l.occurrences {
+		if f := o.plan; f.Name == name && !f.OneShot && f.For > 0 && f.For < 2*time.Second {
+			l.d.Warn(e.node, codeNotJudged, fmt.Sprintf("fault %s lasts %s, and what is judged is whole seconds: there may be none in which it is there", f.Name, decode.FormatDuration(f.For)), "let it last 2s or more")
+			return
+		}
 	}
 }
 
