@@ -2,7 +2,7 @@
 GO ?= go
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: run test race e2e e2e-faults e2e-kill e2e-kube e2e-peers soak lab bench fuzz lint build
+.PHONY: run test race e2e e2e-faults e2e-kill e2e-kube e2e-pods e2e-peers soak lab bench fuzz lint build
 
 run: ## play the example scenario against the example stack
 	$(GO) run ./cmd/brunt run examples/hello.yaml
@@ -33,6 +33,9 @@ e2e-peers: ## TLS, proxies, sockets and HTTP/3 against other people's servers; r
 soak: ## ten minutes at 5,000/s with flat memory; then 50,000 sessions at 8 KiB each
 	$(GO) test -tags e2e -count=1 -timeout 30m -v -run Soak ./cmd/brunt
 
+e2e-pods: ## load from real pods (kubelet, containerd, runc) in a namespace without an uplink; root, Debian
+	GO=$(GO) examples/kubelet/e2e.sh
+
 lab: ## a Kubernetes to try brunt on; Ctrl-C ends it. Beside it: export KUBECONFIG=$PWD/bin/lab.kubeconfig
 	examples/lab/build.sh
 	exec bin/lab -port 16443 -front 8090 -control 8091 -kubeconfig bin/lab.kubeconfig -chaos-mesh -apply examples/lab/shop.yaml
@@ -54,5 +57,4 @@ fuzz: ## every fuzz target for ten seconds
 lint: ## golangci-lint
 	$(GO) run $(GOLANGCI) run
 
-build:
-	$(GO) build -trimpath -o bin/brunt ./cmd/brunt
+build: ; $(GO) build -trimpath -o bin/brunt ./cmd/brunt

@@ -41,6 +41,8 @@ type Scenario struct {
 	Files   []string // those that it reads, as written: data feeds, traces, and what its loads name
 	MayLose int      // workers.may_lose
 
+	Kubernetes chaos.Kubernetes // target.kubernetes; without a namespace when there is none
+
 	Resolvers map[string]ResolverSpec // the resolvers to start, their variables likewise
 
 	kinds   Kinds
@@ -73,7 +75,7 @@ func Parse(file string, src []byte, kinds Kinds, o Options) (*Scenario, error) {
 	return &Scenario{
 		File: file, Source: src, Name: l.top.Name, Seed: l.top.Seed,
 		Stack: l.top.Target.Stack.value, Proxies: l.proxySpecs(), Resolvers: l.resolverSpecs(), Warnings: l.problems().Warnings(),
-		Files: slices.Sorted(maps.Keys(l.files)), MayLose: l.top.Workers.MayLose,
+		Files: slices.Sorted(maps.Keys(l.files)), MayLose: l.top.Workers.MayLose, Kubernetes: l.kubernetes,
 		kinds: kinds, options: o, spec: l, drawn: drawn,
 	}, nil
 }

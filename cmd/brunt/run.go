@@ -73,7 +73,7 @@ func (p *play) play(ctx context.Context, scenario *scenarios.Scenario, stdout, s
 	// A scenario that cannot be compiled is refused before anything starts.
 	sketch, err := scenario.Compile(nil, placeholderEnv(scenario))
 	if err == nil {
-		err = errors.Join(checkMachine(sketch), p.workers.check(sketch))
+		err = errors.Join(checkMachine(sketch), p.workers.check(scenario, sketch))
 	}
 	if err == nil {
 		err = checkCluster(ctx, sketch)
@@ -130,13 +130,13 @@ func (p *play) play(ctx context.Context, scenario *scenarios.Scenario, stdout, s
 		Dir: dir, Scenario: scenario.Source, Version: version(), Environment: environment(),
 		Redact: scenario.Redact, Lease: lease.guard(), Observe: results.observe(),
 	}
-	crew, err := p.assemble(ctx, scenario, plan, around, dir)
+	crew, err := p.assemble(ctx, scenario, plan, around, dir, stderr)
 	if err != nil {
 		return exit(exitUsage, fmt.Errorf("brunt: refused before any traffic: %w", err))
 	}
 	if crew != nil {
-		defer endCrew(crew, stderr)
-		options.Crew = crew
+		defer crew.end(stderr)
+		options.Crew = crew.Crew
 	}
 
 	faces := &lateFace{}

@@ -119,7 +119,7 @@ func (c *Crew) awaitReady(ctx context.Context) error {
 				defer cancel()
 				return fmt.Errorf("%s (%s) ended before the start: %s", s.from.name, s.from.sum.Where, because(s.err, s.from.worker.Fate(fates)))
 			case s.what.Ready != nil:
-				s.from.isReady, s.from.version = true, s.what.Ready.Version
+				s.from.isReady = true
 			}
 		case <-ticker.C:
 			// Ready, and the clock measured.
@@ -343,15 +343,6 @@ func (f *following) lastLost() (last *member, left bool) {
 		}
 	}
 	return last, left
-}
-
-// Versions are those of the workers' brunt, by name of worker.
-func (c *Crew) Versions() map[string]string {
-	out := make(map[string]string, len(c.members))
-	for _, m := range c.members {
-		out[m.name] = m.version
-	}
-	return out
 }
 
 // Close lets every worker go and returns when all of them are gone. It may be

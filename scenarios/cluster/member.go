@@ -67,7 +67,6 @@ type member struct {
 
 	// Of the goroutine that follows the crew.
 	isReady, done, lost bool
-	version             string
 	lostAt              time.Duration
 	why                 error         // it was given up
 	reached             time.Duration // the last whole second that it told of
