@@ -55,7 +55,7 @@ func validated(env chaos.Env, validate func(func(field, message, hint string))) 
 	return nil
 }
 
-// onPods whole says whether a receipt names pods.
+// onPods says whether a receipt names pods.
 func onPods(d kube.Data) bool { return len(d.Pods) > 0 }
 
 func needs(namespace string, r kube.Resource, verbs ...string) chaos.Access {

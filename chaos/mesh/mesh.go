@@ -199,7 +199,7 @@ func plainInvalid(err error) error {
 	return errors.New(text)
 }
 
-// LabelSelector is one as kubectl takes it, of Chaos Mesh's selector.
+// labelSelector is the labels of a selector of Chaos Mesh's, as kubectl takes them.
 func labelSelector(s v1alpha1.GenericSelectorSpec) (string, error) {
 	selector, err := metav1.LabelSelectorAsSelector(&metav1.LabelSelector{MatchLabels: s.LabelSelectors, MatchExpressions: s.ExpressionSelectors})
 	if err != nil {
