@@ -53,3 +53,28 @@ func TestClamp(t *testing.T) {
 		}
 	}
 }
+
+// What a report says of a value is at most 0.1 % above it, and never below:
+// three significant digits, over the whole range.
+func TestErrorIsAtMostAThousandth(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	values := []int64{1, 999, 1000, 2047, 2048, 2049, int64(time.Millisecond), int64(time.Second), highestValue}
+	for range 300 {
+		values = append(values, clamp(rng.Int64N(1<<(1+rng.IntN(42)))))
+	}
+	for _, v := range values {
+		recorder := NewRecorder("shop", []string{"list"}, 1)
+		recorder.Record(0, Sample{Outcome: OutcomeOK, Ended: time.Duration(v)})
+		j := New(Plan{})
+		if err := j.Append(Batch{Intervals: recorder.Flush()}); err != nil {
+			t.Fatal(err)
+		}
+		w := j.Window("shop", "", 0, time.Second)
+		for _, percentile := range []float64{50, 99, 100} {
+			said, known := w.Quantile(Response, All, percentile)
+			if off := int64(said) - v; !known || off < 0 || float64(off) > float64(v)/1000 {
+				t.Errorf("p%g of %d ns is said to be %d ns, which is %.4f %% off", percentile, v, said, 100*float64(off)/float64(v))
+			}
+		}
+	}
+}
