@@ -16,9 +16,7 @@ type Capability uint
 const (
 	CapDACOverride Capability = 1
 	CapKill        Capability = 5
-	CapNetBind     Capability = 10
 	CapNetAdmin    Capability = 12
-	CapSysPtrace   Capability = 19
 	CapSysAdmin    Capability = 21
 	CapSysNice     Capability = 23
 	CapSysResource Capability = 24
@@ -30,12 +28,8 @@ func (c Capability) String() string {
 		return "CAP_DAC_OVERRIDE"
 	case CapKill:
 		return "CAP_KILL"
-	case CapNetBind:
-		return "CAP_NET_BIND_SERVICE"
 	case CapNetAdmin:
 		return "CAP_NET_ADMIN"
-	case CapSysPtrace:
-		return "CAP_SYS_PTRACE"
 	case CapSysAdmin:
 		return "CAP_SYS_ADMIN"
 	case CapSysNice:

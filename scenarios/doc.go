@@ -23,6 +23,20 @@
 //
 // A load has one model over the whole run, and is idle where it is not named.
 //
+// # When a fault comes
+//
+// at counts from the phase's start, or, with after, from when the faults that it
+// names are over. every repeats it to the phase's end, or times times; an
+// occurrence falls up to jitter later, and is one_of several kinds where those
+// stand in the place of one: the seed decides both, the same on every machine.
+// It lasts for its length, or until a condition holds, looked at once a second
+// from when it was there on. follow hits what comes to be while it lasts.
+//
+// Each occurrence is a fault of its own, called NAME#2; what waits for NAME, or
+// is judged while NAME, means all of them. Two that would hold one thing at one
+// time are refused, here where their names say so, else before they would touch
+// it.
+//
 // # Variables
 //
 // $name and ${name} stand for an entry of vars, ${stack.name} for what the

@@ -303,6 +303,42 @@ func TestHalfway(t *testing.T) {
 	}
 }
 
+// Containers that come to be while the fault is there are found, each once.
+func TestFollow(t *testing.T) {
+	f := startFake(t)
+	label := map[string]string{"app": "shop"}
+	follower := newFault(t, docker.Config{Pause: &docker.Target{Label: "app=shop", Pick: "all"}}, f.host).(chaos.Follower)
+	if err := follower.Follows(); err != nil {
+		t.Error(err)
+	}
+	if _, err := follower.Prepare(bounded(t)); !errors.Is(err, chaos.ErrNoTarget) {
+		t.Errorf("no container yet: %v", err)
+	}
+	f.run("shop-1", label)
+	first := inject(t, follower)
+	if _, err := follower.Follow(bounded(t), []chaos.Receipt{first}); !errors.Is(err, chaos.ErrNoTarget) {
+		t.Errorf("none has come: %v", err)
+	}
+	young := f.run("shop-2", label)
+	second, err := follower.Follow(bounded(t), []chaos.Receipt{first})
+	if err != nil || len(second.Targets) != 1 || !strings.Contains(second.Targets[0], "shop-2") {
+		t.Fatalf("follow: %v, %v", second.Targets, err)
+	}
+	if err := follower.Inject(bounded(t), second); err != nil || !strings.Contains(f.look(young), "paused true") {
+		t.Errorf("inject: %v; %s", err, f.look(young))
+	}
+	for _, receipt := range []chaos.Receipt{first, second} {
+		if err := follower.Undo(bounded(t), receipt); err != nil {
+			t.Error(err)
+		}
+	}
+	for want, target := range map[string]*docker.Target{"one container": shop, "pick: all": {Label: "app=shop", Pick: "oldest"}} {
+		if err := newFault(t, docker.Config{Pause: target}, f.host).(chaos.Follower).Follows(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: %v, want %q", target, err, want)
+		}
+	}
+}
+
 func TestPick(t *testing.T) {
 	f := startFake(t)
 	old, young := f.run("shop-2", map[string]string{"app": "shop"}), f.run("shop-1", map[string]string{"app": "shop"})

@@ -69,6 +69,37 @@ type fault struct {
 // Prepare finds the containers and refuses those that are not allowed, that
 // brunt runs in, or whose undo could not restore them.
 func (f *fault) Prepare(ctx context.Context) (chaos.Receipt, error) {
+	return f.prepare(ctx, nil)
+}
+
+// Follows is nil when the target may become more containers than it is now.
+func (f *fault) Follows() error {
+	switch _, target := f.config.only(); {
+	case target.Label == "":
+		return fmt.Errorf("%s is one container; name several by a label: { label: app=shop, pick: all }", target)
+	case target.Pick != "all":
+		return fmt.Errorf("it hits one of those with label %s; say pick: all", target.Label)
+	}
+	return nil
+}
+
+// Follow is Prepare for the containers that no receipt has yet.
+func (f *fault) Follow(ctx context.Context, held []chaos.Receipt) (chaos.Receipt, error) {
+	var known []string
+	for _, receipt := range held {
+		d, _, err := read(receipt)
+		if err != nil {
+			return chaos.Receipt{}, err
+		}
+		for _, c := range d.Containers {
+			known = append(known, c.ID)
+		}
+	}
+	return f.prepare(ctx, known)
+}
+
+// prepare is Prepare for all containers but those known by their ids.
+func (f *fault) prepare(ctx context.Context, known []string) (chaos.Receipt, error) {
 	name, target := f.config.only()
 	if target == nil {
 		return chaos.Receipt{}, errors.New("prepare docker fault: it has no configuration")
@@ -81,6 +112,10 @@ func (f *fault) Prepare(ctx context.Context) (chaos.Receipt, error) {
 	found, err := target.resolve(ctx, e)
 	if err != nil {
 		return chaos.Receipt{}, fmt.Errorf("prepare %s: %w", f.name, err)
+	}
+	found = slices.DeleteFunc(found, func(c container) bool { return slices.Contains(known, c.ID) })
+	if len(found) == 0 {
+		return chaos.Receipt{}, fmt.Errorf("find more of %s: %w", target, chaos.ErrNoTarget)
 	}
 	var targets, resources []string
 	for _, c := range found {

@@ -9,6 +9,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/brunt-dev/brunt/chaos"
 )
 
 // labelEntry begins an entry of the allow-list that is about a label.
@@ -73,7 +75,7 @@ func (t Target) resolve(ctx context.Context, e engine) ([]container, error) {
 	slices.SortFunc(found, func(a, b container) int { return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID)) })
 	switch {
 	case len(found) == 0:
-		return nil, fmt.Errorf("no running container has label %s", t.Label)
+		return nil, fmt.Errorf("no running container has label %s: %w", t.Label, chaos.ErrNoTarget)
 	case len(found) == 1 || t.Pick == "all":
 		return found, nil
 	case t.Pick == "oldest":
