@@ -67,3 +67,31 @@ func TestKubeE2EFlashSale(t *testing.T) {
 	}
 	noneLeft(t)
 }
+
+// A namespace of a real API server is read, judged, and made a scenario of.
+func TestKubeE2ELintCluster(t *testing.T) {
+	lab := labtest.Shared(t, "-apply", "../../examples/lab/shop.yaml")
+	t.Setenv("KUBECONFIG", lab.Kubeconfig)
+	for _, row := range []struct {
+		args string
+		code int
+		has  string // in what it prints
+	}{
+		{"lint-cluster --namespace shop", exitPass, "1 workload, 1 autoscaler, 1 disruption budget, 1 service looked at"},
+		{"lint-cluster --namespace shop", exitPass, "no-readiness"},
+		{"lint-cluster --namespace shop --replicas 13", exitFail, "hpa-max-below-need"},
+		{"lint-cluster ../../examples/hpa-flash-sale.yaml", exitPass, "hpa-window-longer-than-phase"},
+		{"lint-cluster --namespace shop --context lab-view", exitPass, "looked at"},
+		{"lint-cluster --namespace shop --context lab-user-1", exitUsage, "forbidden"},
+		{"lint-cluster --namespace shop --context lab-expired", exitUsage, "401"},
+		{"lint-cluster --namespace nowhere", exitUsage, "not found"},
+		{"lint-cluster", exitUsage, "which namespace?"},
+		{"init --from-cluster --namespace kube-system", exitUsage, "runs no Deployment"},
+		{"init --from-cluster --namespace shop", exitPass, "{ hpa: \"web\" }"},
+	} {
+		_, wait := start(t, strings.Fields(row.args)...)
+		if end := wait(); end.code != row.code || !strings.Contains(end.stdout+end.stderr, row.has) {
+			t.Errorf("brunt %s: exit %d, want %d and %q\n%s%s", row.args, end.code, row.code, row.has, end.stdout, end.stderr)
+		}
+	}
+}

@@ -31,6 +31,7 @@ var mayImport = []struct {
 	{"scenarios/probes/probetest", []string{"scenarios/probes"}},
 	{"scenarios/probes/*", []string{"scenarios/probes"}},
 	{"scenarios/decode", nil},
+	{"scenarios/inventory", nil},
 	{"scenarios/limits", nil},
 	// The plan is written in the journal's plain data, so that reports need no scenarios.
 	{"scenarios", []string{"scenarios/decode", "generators", "chaos", "scenarios/probes", "reports/objective", "reports/journal"}},

@@ -97,7 +97,7 @@ Exit codes: 0 pass, 1 fail, 2 bad usage or scenario, 3 inconclusive,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		runCommand(), quickCommand(), gamedayCommand(),
-		checkCommand(), planCommand(), rbacCommand(), initCommand(),
+		checkCommand(), planCommand(), rbacCommand(), initCommand(), lintClusterCommand(),
 		explainCommand(), schemaCommand(),
 		reportCommand(), undoCommand(), faultsCommand(), reaperCommand(), workerCommand(),
 		doctorCommand(), truthCommand(), clockRunCommand(),
