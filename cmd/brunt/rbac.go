@@ -13,6 +13,7 @@ import (
 
 	"github.com/brunt-dev/brunt/chaos"
 	"github.com/brunt-dev/brunt/scenarios"
+	"github.com/brunt-dev/brunt/scenarios/probes"
 )
 
 func rbacCommand() *cobra.Command {
@@ -21,9 +22,9 @@ func rbacCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rbac SCENARIO",
 		Short: "Print the smallest Kubernetes role that a scenario needs",
-		Long: `rbac prints, as YAML for kubectl apply, what a scenario's faults need to be let
-do in the cluster: a Role in the target's namespace, and a ClusterRole where
-they touch nodes or other things outside of all namespaces. With --user or
+		Long: `rbac prints, as YAML for kubectl apply, what a scenario's faults and probes need to
+be let do in the cluster: a Role in the target's namespace, and a ClusterRole where
+they touch or watch nodes or other things outside of all namespaces. With --user or
 --service-account it prints the bindings too. It connects to nothing; brunt plan
 asks the cluster whether the role is there.`,
 		Args: cobra.ExactArgs(1),
@@ -53,12 +54,19 @@ asks the cluster whether the role is there.`,
 	return cmd
 }
 
-// accessOf is what the plan's faults need, each permission once.
+// accessOf is what the plan's faults and probes need, each permission once.
 func accessOf(plan *scenarios.Plan) []chaos.Access {
 	var all []chaos.Access
 	for _, f := range plan.Faults {
 		if a, ok := f.Fault.(chaos.Accessor); ok {
 			all = append(all, a.Access()...)
+		}
+	}
+	for _, p := range plan.Probes {
+		if a, ok := p.Probe.(probes.Accessor); ok {
+			for _, need := range a.Access() {
+				all = append(all, chaos.Access{Group: need.Group, Resource: need.Resource, Namespace: need.Namespace, Verbs: need.Verbs})
+			}
 		}
 	}
 	return merged(all)

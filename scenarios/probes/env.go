@@ -12,6 +12,17 @@ type Env struct {
 	Kubernetes Kubernetes
 }
 
+// Access is one permission that a probe needs in a cluster.
+type Access struct {
+	Group, Resource string // "apps", "deployments"
+	Namespace       string // empty for what has none
+	Verbs           []string
+}
+
+// An Accessor is a probe that needs permissions in a cluster. Access connects to
+// nothing.
+type Accessor interface{ Access() []Access }
+
 // Kubernetes says what of which cluster may be watched.
 type Kubernetes struct {
 	// Kubeconfig is the path of a file, or several with the system's list

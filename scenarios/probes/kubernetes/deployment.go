@@ -29,7 +29,7 @@ func WhatDeployment(c Deployment) string { return "deployment " + c.Name }
 func (k Watchers) Deployment(c Deployment, env probes.Env) (probes.Probe, error) {
 	return k.probe(env, c.Every, func(string) subject {
 		return &deploymentSubject{workload: newWorkload("deployment", deployments, c.Name)}
-	}), nil
+	}, deployments, podList), nil
 }
 
 type deploymentSubject struct{ workload *workload }
@@ -227,7 +227,7 @@ func WhatRollout(c Rollout) string { return "rollout of deployment " + c.Name }
 func (k Watchers) Rollout(c Rollout, env probes.Env) (probes.Probe, error) {
 	return k.probe(env, c.Every, func(string) subject {
 		return &rolloutSubject{workload: newWorkload("deployment", deployments, c.Name)}
-	}), nil
+	}, deployments, podList), nil
 }
 
 type rolloutSubject struct{ workload *workload }

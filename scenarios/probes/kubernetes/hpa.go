@@ -30,9 +30,13 @@ type HPA struct {
 // WhatHPA says what is watched.
 func WhatHPA(c HPA) string { return "HPA " + c.Name }
 
+// hpaNeeds is what an HPA of a Deployment takes; for another kind of workload
+// its resource stands in the place of deployments.
+var hpaNeeds = []resource{autoscalers, deployments, podList, eventList}
+
 // HPA makes the probe.
 func (k Watchers) HPA(c HPA, env probes.Env) (probes.Probe, error) {
-	return k.probe(env, c.Every, func(string) subject { return newHPA(c.Name) }), nil
+	return k.probe(env, c.Every, func(string) subject { return newHPA(c.Name) }, hpaNeeds...), nil
 }
 
 // hpaObject is what is read of a HorizontalPodAutoscaler.

@@ -39,7 +39,7 @@ func (k Watchers) Karpenter(c Karpenter, env probes.Env) (probes.Probe, error) {
 	}
 	return k.probe(env, c.Every, func(string) subject {
 		return &karpenterSubject{source: source{resource: nodeClaims, labels: c.Selector}, claims: map[string]*claimState{}}
-	}), nil
+	}, nodeClaims), nil
 }
 
 type claimObject struct {

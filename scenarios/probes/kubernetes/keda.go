@@ -28,7 +28,7 @@ func WhatKEDA(c KEDA) string { return "ScaledObject " + c.Name }
 
 // KEDA makes the probe.
 func (k Watchers) KEDA(c KEDA, env probes.Env) (probes.Probe, error) {
-	return k.probe(env, c.Every, func(string) subject { return &kedaSubject{name: c.Name} }), nil
+	return k.probe(env, c.Every, func(string) subject { return &kedaSubject{name: c.Name} }, append([]resource{scaledObject}, hpaNeeds...)...), nil
 }
 
 type kedaObject struct {
@@ -140,7 +140,7 @@ func WhatClusterAutoscaler(ClusterAutoscaler) string { return "what the cluster 
 
 // ClusterAutoscaler makes the probe.
 func (k Watchers) ClusterAutoscaler(c ClusterAutoscaler, env probes.Env) (probes.Probe, error) {
-	return k.probe(env, c.Every, func(namespace string) subject { return newSaid(namespace, clusterAutoscalerSays) }), nil
+	return k.probe(env, c.Every, func(namespace string) subject { return newSaid(namespace, clusterAutoscalerSays) }, eventList), nil
 }
 
 // clusterAutoscalerSays are the reasons of its events on pods.

@@ -263,7 +263,7 @@ func TestHPATellsOfAStep(t *testing.T) {
 	f.remove(shopPods, "api-3")
 	f.remove(shopHPAs, "api")
 	w.until("no HPA", func() bool {
-		return w.last.Err != nil && strings.Contains(w.last.Err.Error(), "there is no HPA api in namespace shop")
+		return w.last.Err != nil && strings.Contains(w.last.Err.Error(), "there is no HPA api in namespace shop") && w.has("pod/api-3 deleted")
 	})
 	w.expect("hpa/api edited: maxReplicas 10 → 4", "hpa/api metric_lost: no metrics", "hpa/api metric_back", "hpa/api limited: more than the maximum", "pod/api-3 deleted", "hpa/api deleted")
 }
@@ -451,6 +451,50 @@ func TestSelectorsOnly(t *testing.T) {
 		if !strings.Contains(r, "/namespaces/shop/") && !strings.HasPrefix(r, allNodes) && !strings.HasPrefix(r, allClaims) {
 			t.Errorf("outside the namespace: %s", r)
 		}
+	}
+}
+
+// What a probe says that it needs is what it asks for, and no more.
+func TestAccessIsWhatIsAsked(t *testing.T) {
+	for kind, make := range kinds() {
+		t.Run(kind, func(t *testing.T) {
+			f := shopOf(t)
+			w := follow(t, f, kind)
+			w.until("a reading", func() bool { return w.last.Err == nil })
+			p, err := make(f.watchers(), probes.Env{Kubernetes: target})
+			if err != nil {
+				t.Fatal(err)
+			}
+			may := map[string]bool{}
+			for _, a := range p.(probes.Accessor).Access() {
+				if !slices.Equal(a.Verbs, []string{"list", "watch"}) {
+					t.Errorf("%s: %v", a.Resource, a.Verbs)
+				}
+				may[strings.Trim(a.Namespace+"/"+a.Resource, "/")] = false
+			}
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			for _, r := range f.requests {
+				path, _, _ := strings.Cut(r, "?")
+				if path == "/version" {
+					continue
+				}
+				parts := strings.Split(path, "/")
+				key := parts[len(parts)-1]
+				if strings.Contains(path, "/namespaces/") {
+					key = parts[len(parts)-2] + "/" + key
+				}
+				if _, ok := may[key]; !ok {
+					t.Errorf("asked for %s without saying that it needs it", path)
+				}
+				may[key] = true
+			}
+			for key, used := range may {
+				if !used {
+					t.Errorf("says that it needs %s and never asks for it", key)
+				}
+			}
+		})
 	}
 }
 

@@ -39,7 +39,7 @@ func (k Watchers) Nodes(c Nodes, env probes.Env) (probes.Probe, error) {
 	}
 	return k.probe(env, c.Every, func(string) subject {
 		return &nodesSubject{source: source{resource: nodeList, labels: c.Selector}, nodes: map[string]*nodeState{}}
-	}), nil
+	}, nodeList), nil
 }
 
 type nodeObject struct {

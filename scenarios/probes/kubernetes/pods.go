@@ -51,7 +51,7 @@ func (k Watchers) Pods(c Pods, env probes.Env) (probes.Probe, error) {
 	}
 	return k.probe(env, c.Every, func(namespace string) subject {
 		return &podsSubject{source: source{resource: podList, namespace: namespace, labels: c.Selector}, pods: newPodSet()}
-	}), nil
+	}, podList), nil
 }
 
 func problems(validate func(report func(field, message, hint string))) error {
@@ -60,11 +60,11 @@ func problems(validate func(report func(field, message, hint string))) error {
 	return errors.Join(all...)
 }
 
-func (k Watchers) probe(env probes.Env, every time.Duration, make func(namespace string) subject) probes.Probe {
+func (k Watchers) probe(env probes.Env, every time.Duration, make func(namespace string) subject, needs ...resource) probes.Probe {
 	if every <= 0 {
 		every = time.Second
 	}
-	return &probe{connect: k.Connect, env: env, every: every, make: make}
+	return &probe{connect: k.Connect, env: env, every: every, make: make, needs: needs}
 }
 
 type podsSubject struct {

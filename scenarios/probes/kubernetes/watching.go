@@ -35,6 +35,20 @@ type probe struct {
 	env     probes.Env
 	every   time.Duration
 	make    func(namespace string) subject
+	needs   []resource
+}
+
+// Access is what the probe must be let do.
+func (p *probe) Access() []probes.Access {
+	var out []probes.Access
+	for _, r := range p.needs {
+		a := probes.Access{Group: r.group, Resource: r.name, Namespace: p.env.Kubernetes.Namespace, Verbs: []string{"list", "watch"}}
+		if r == nodeList || r == nodeClaims {
+			a.Namespace = ""
+		}
+		out = append(out, a)
+	}
+	return out
 }
 
 // errNoTarget says that the scenario names no cluster.
