@@ -76,7 +76,10 @@ func start(ctx context.Context, o Options) (l *Lease, err error) {
 // lastWords is what the reaper wrote to its log; nil when it is empty.
 func lastWords(dir string) error {
 	text, err := os.ReadFile(filepath.Join(dir, logFile))
-	if err != nil || len(text) == 0 {
+	if errors.Is(err, os.ErrNotExist) || err == nil && len(text) == 0 {
+		return nil // ending the lease took it away, or nothing was said
+	}
+	if err != nil {
 		return err
 	}
 	const most = 1 << 10
