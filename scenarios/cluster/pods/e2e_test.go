@@ -302,7 +302,7 @@ func lostPod(t *testing.T, r *rig, signal syscall.Signal, want string) {
 	if n.Lost == 0 || n.Offered != n.Sent+n.Lost+n.Dropped {
 		t.Errorf("%+v does not add up", n)
 	}
-	if !strings.Contains(p.stdout.String(), "INCONCLUSIVE") || !strings.Contains(p.stdout.String(), "of its share") {
+	if !strings.Contains(p.stdout.String(), "INCONCLUSIVE") || !strings.Contains(strings.Join(strings.Fields(p.stdout.String()), " "), "of its share") {
 		t.Errorf("the report does not say so:\n%s", &p.stdout)
 	}
 	if left := append(c.all(t, true), c.all(t, false)...); len(left) > 0 {
