@@ -157,7 +157,7 @@ func (k *kill) play(t *testing.T, exe string) {
 	code := c.wait(t)
 	// A target that is dead when brunt begins is refused, and so is a run whose
 	// reaper dies before it has taken its order.
-	refused := code == exitUsage && (targetDead || k.victim == "reaper")
+	refused := code == exitUsage && (targetDead || k.victim == "reaper" || k.victim == both)
 	if c.exitIsBad(code) && !refused {
 		t.Errorf("exit %d\n%s", code, c.story())
 	}
