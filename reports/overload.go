@@ -45,10 +45,10 @@ const (
 // A playedSecond is what one second of a run shows of its load and its
 // generator.
 type playedSecond struct {
-	at                            time.Duration
-	planned, offered, sent        float64 // of the open loads
-	dropped, local, timeouts, all int64
-	health                        *journal.Health
+	at                       time.Duration
+	planned, offered, sent   float64 // of the open loads
+	dropped, local, timeouts int64
+	health                   *journal.Health
 }
 
 // behind says that arrivals went out so late that the run is not the plan's.
@@ -76,7 +76,6 @@ func playedSeconds(j *journal.Journal) []*playedSecond {
 			second(e.At).health = e.Health
 		case e.Kind == journal.LoadSecond && e.Load != nil:
 			s := second(e.At)
-			s.all += e.Load.Ops
 			s.dropped += e.Load.Dropped
 			s.local += e.Load.Failed[localClass]
 			s.timeouts += e.Load.Failed["timeout"]

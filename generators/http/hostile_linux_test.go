@@ -150,10 +150,7 @@ func TestHostileServers(t *testing.T) {
 		_ = c.CloseWrite()
 		hold(c)
 	}
-	const (
-		large = 8 << 20 // more than the sockets take
-		hangs = true
-	)
+	const large = 8 << 20 // more than the sockets take
 	chunked := ok + "Transfer-Encoding: chunked\r\n\r\n"
 	for _, test := range []struct {
 		name  string
@@ -171,7 +168,7 @@ func TestHostileServers(t *testing.T) {
 		{name: "chunk extension without end", spoil: forEver(chunked+"1;", strings.Repeat("y", 1000)), class: generators.Protocol},
 
 		{name: "less body than said, then the end", spoil: then(ok+"Content-Length: 9\r\n\r\nabc", hangUp), class: generators.Reset},
-		{name: "less body than said, then silence", spoil: then(ok+"Content-Length: 9\r\n\r\nabc", hold), class: generators.Timeout, hangs: hangs},
+		{name: "less body than said, then silence", spoil: then(ok+"Content-Length: 9\r\n\r\nabc", hold), class: generators.Timeout, hangs: true},
 		{name: "more body than said", spoil: say(ok + "Content-Length: 1\r\n\r\nabc"), class: generators.OK},
 		{name: "a whole answer behind the answer", spoil: say(ok + "Content-Length: 1\r\n\r\na" + ok + "Content-Length: 0\r\n\r\n"), class: generators.OK},
 		{name: "a body with a 204", spoil: say("HTTP/1.1 204 No\r\nContent-Length: 3\r\n\r\nabc"), class: generators.OK},
@@ -230,7 +227,7 @@ func TestHostileServers(t *testing.T) {
 			next: []generators.Class{generators.OK, generators.Reset}},
 
 		{name: "another protocol", spoil: say("SSH-2.0-OpenSSH_9.2p1\r\n"), class: generators.Protocol},
-		{name: "HTTP/2 unasked", spoil: say("\x00\x00\x00\x04\x00\x00\x00\x00\x00"), class: generators.Protocol, hangs: hangs},
+		{name: "HTTP/2 unasked", spoil: say("\x00\x00\x00\x04\x00\x00\x00\x00\x00"), class: generators.Protocol, hangs: true},
 		{name: "switches protocols", spoil: say("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\nabc"), class: generators.Protocol},
 	} {
 		for path, play := range paths {
