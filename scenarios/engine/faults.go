@@ -24,7 +24,7 @@ const (
 	// handOverBound is how long whoever took the faults over may take.
 	handOverBound = chaos.UndoBound + 10*time.Second
 	// measureBound is how long a fault may take to say what effect it had, and
-	// hurriedMeasure when it is undone because the run stops.
+	// hurriedMeasure how much longer once the run stops.
 	measureBound   = 10 * time.Second
 	hurriedMeasure = 200 * time.Millisecond
 )
@@ -101,9 +101,6 @@ func (r *Run) startFaults(ctx context.Context, origin time.Time, until *conditio
 
 // errHalted is why a call into a fault was cut short.
 var errHalted = errors.New("the run was stopped, or its faults were called off")
-
-// halted says whether faults are to be undone, and none injected any more.
-func (s *faultSet) halted() bool { return s.halting.Err() != nil }
 
 // finish undoes what is still active.
 func (s *faultSet) finish() { s.halt.open() }

@@ -325,12 +325,13 @@ func (f *faultRun) measure(ctx context.Context, receipt chaos.Receipt) string {
 	if !ok {
 		return ""
 	}
-	bound := measureBound
-	if f.set.halted() {
-		bound = hurriedMeasure
-	}
-	ctx, cancel := context.WithTimeout(ctx, bound)
+	ctx, cancel := context.WithTimeout(ctx, measureBound)
 	defer cancel()
+	// A stop hurries a measurement that has begun, too.
+	defer context.AfterFunc(f.set.halting, func() {
+		hurried := time.AfterFunc(hurriedMeasure, cancel)
+		context.AfterFunc(ctx, func() { hurried.Stop() })
+	})()
 	effect, err := m.Measure(ctx, receipt)
 	if err != nil {
 		return "its effect could not be measured: " + err.Error()
