@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -64,6 +65,10 @@ func TestKubeE2EFlashSale(t *testing.T) {
 	}
 	if judged != 4 {
 		t.Errorf("%d findings about the autoscaler, want 4\n%s", judged, end.stdout)
+	}
+	// The front door says which pod answered, so the report knows when a new one first did.
+	if !regexp.MustCompile(`first served +[0-9.]+m?s`).MatchString(end.stdout) {
+		t.Errorf("it is not known when a new pod first served\n%s", end.stdout)
 	}
 	noneLeft(t)
 }
