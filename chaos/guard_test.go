@@ -34,7 +34,7 @@ func TestProtection(t *testing.T) {
 	if err := Protection(nil).Refuse("x", "x"); err != nil {
 		t.Errorf("nothing protects x: %v", err)
 	}
-	for entry, good := range map[string]bool{"postgres*": true, "": false, " a": false, "shop-[1": false} {
+	for entry, good := range map[string]bool{"postgres*": true, "": false, "\ta": false, "shop-[1": false} {
 		if err := CheckProtection(entry); (err == nil) != good {
 			t.Errorf("CheckProtection(%q) = %v", entry, err)
 		}

@@ -38,7 +38,7 @@ var faultOwn = []string{"at", "for", "after", "every", "times", "jitter", "one_o
 
 func (l *loader) readFault(spec *faultSpec) bool {
 	list, random := spec.node.Get("one_of")
-	ok := true
+	var ok bool
 	if random {
 		ok = l.readChoices(spec, list)
 	} else {

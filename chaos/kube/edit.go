@@ -78,7 +78,7 @@ func Changing(r Resource, object *unstructured.Unstructured, set map[string]any)
 		if err != nil {
 			return e, err
 		}
-		before, _ := get(object.Object, path)
+		before := get(object.Object, path)
 		c := Change{Path: path, Before: rawOf(before), Set: rawOf(set[text])}
 		if same(valueOf(c.Before), valueOf(c.Set)) {
 			already = append(already, path.String()+" "+shown(c.Set))
@@ -306,7 +306,7 @@ func (c *Cluster) See(ctx context.Context, receipt chaos.Receipt, e Edit) (chaos
 
 // in says whether the change is in an object.
 func (c Change) in(object map[string]any) bool {
-	value, _ := get(object, c.Path)
+	value := get(object, c.Path)
 	if !c.Member {
 		return same(value, valueOf(c.Set))
 	}
@@ -316,7 +316,7 @@ func (c Change) in(object map[string]any) bool {
 
 // before says whether an object is as it was before the change.
 func (c Change) before(object map[string]any) (found any, ok bool) {
-	found, _ = get(object, c.Path)
+	found = get(object, c.Path)
 	if c.Member {
 		return found, !c.in(object)
 	}
@@ -327,7 +327,7 @@ func (c Change) apply(object map[string]any) error {
 	if !c.Member {
 		return set(object, c.Path, valueOf(c.Set))
 	}
-	value, _ := get(object, c.Path)
+	value := get(object, c.Path)
 	list, _ := value.([]any)
 	return set(object, c.Path, append(slices.Clone(list), valueOf(c.Set)))
 }
@@ -336,7 +336,7 @@ func (c Change) revert(object map[string]any) error {
 	if !c.Member {
 		return set(object, c.Path, valueOf(c.Before))
 	}
-	value, _ := get(object, c.Path)
+	value := get(object, c.Path)
 	list, _ := value.([]any)
 	list = slices.DeleteFunc(slices.Clone(list), func(v any) bool { return same(v, valueOf(c.Set)) })
 	if len(list) == 0 {

@@ -93,8 +93,8 @@ func item(list []any, key string) int {
 	return i
 }
 
-// get is the value at a path; false where there is none. A null counts as none.
-func get(object any, path Path) (any, bool) {
+// get is the value at a path; nil where there is none.
+func get(object any, path Path) any {
 	for _, key := range path {
 		switch at := object.(type) {
 		case map[string]any:
@@ -102,14 +102,14 @@ func get(object any, path Path) (any, bool) {
 		case []any:
 			i := item(at, key)
 			if !strings.HasPrefix(key, "[") || i < 0 {
-				return nil, false
+				return nil
 			}
 			object = at[i]
 		default:
-			return nil, false
+			return nil
 		}
 	}
-	return object, object != nil
+	return object
 }
 
 // set puts a value at a path, and makes the maps on the way; a nil value takes

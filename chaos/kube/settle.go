@@ -56,7 +56,7 @@ func (c *Cluster) Settle(ctx context.Context, e Edit) (Edit, error) {
 		if change.Member {
 			continue
 		}
-		value, _ := get(answer.Object, change.Path)
+		value := get(answer.Object, change.Path)
 		e.Changes[i].Set = rawOf(value)
 		if same(valueOf(e.Changes[i].Set), valueOf(change.Before)) {
 			return e, &chaos.ConflictError{Target: e.String(), Want: change.Path.String() + " to become " + shown(change.Set), Found: "that the API server would leave it at " + shown(change.Before)}

@@ -159,7 +159,7 @@ func injected(ctx context.Context, c *kube.Cluster, receipt chaos.Receipt, d kub
 				break
 			}
 			if x.gaveUp() {
-				return fmt.Errorf("Chaos Mesh cannot inject %s: %s", e, missing) //nolint:staticcheck // a name
+				return fmt.Errorf("Chaos Mesh cannot inject %s: %s", e, missing)
 			}
 		} else if waiting.Err() == nil {
 			return err
@@ -169,7 +169,7 @@ func injected(ctx context.Context, c *kube.Cluster, receipt chaos.Receipt, d kub
 			if missing == "" {
 				missing = "nothing was heard of it"
 			}
-			return fmt.Errorf("Chaos Mesh has not injected %s within %s: %s", e, injectBound, missing) //nolint:staticcheck // a name
+			return fmt.Errorf("Chaos Mesh has not injected %s within %s: %s", e, injectBound, missing)
 		case <-time.After(lookEvery):
 		}
 	}

@@ -61,9 +61,7 @@ func (c child) limits(t *testing.T) string {
 		}
 	}
 	parts = append(parts, fmt.Sprint("nice ", nices))
-	for _, group := range ownGroups(t, c.pid) {
-		parts = append(parts, group)
-	}
+	parts = append(parts, ownGroups(t, c.pid)...)
 	return strings.Join(parts, "; ")
 }
 

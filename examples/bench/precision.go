@@ -78,13 +78,13 @@ func printPrecision(b *bench, j job, names []string, all results) {
 			continue
 		}
 		p50, p99 := all.of(name, p50Of), all.of(name, p99Of)
-		over50, _ := all.beyond(name, bareClient, p50Of)
-		over99, _ := all.beyond(name, bareClient, p99Of)
+		over50, _ := all.beyondBare(name, p50Of)
+		over99, _ := all.beyondBare(name, p99Of)
 		fmt.Fprintf(b.w, "  %-11s %12.1f %11s %11s %12s %12s\n", name, all.of(name, func(r turn) float64 { return r.rate }), millis(p50, 1), millis(p99, 1), millis(over50, 1), millis(over99, 1))
 	}
 	all.failures(b.w, names)
-	over50, ok := all.beyond(bruntLane, bareClient, p50Of)
-	over99, _ := all.beyond(bruntLane, bareClient, p99Of)
+	over50, ok := all.beyondBare(bruntLane, p50Of)
+	over99, _ := all.beyondBare(bruntLane, p99Of)
 	if !ok {
 		unasked(b, bruntLane, bareClient)
 		return

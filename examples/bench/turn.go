@@ -132,9 +132,9 @@ func (all results) ratio(one, other string, what func(turn) float64) (float64, b
 	return all.compare(one, other, func(a, b turn) (float64, bool) { return what(a) / what(b), what(b) > 0 })
 }
 
-// beyond is the same for a difference.
-func (all results) beyond(one, other string, what func(turn) float64) (float64, bool) {
-	return all.compare(one, other, func(a, b turn) (float64, bool) { return what(a) - what(b), true })
+// beyondBare is the same for the difference to the bare client.
+func (all results) beyondBare(one string, what func(turn) float64) (float64, bool) {
+	return all.compare(one, bareClient, func(a, b turn) (float64, bool) { return what(a) - what(b), true })
 }
 
 func (all results) compare(one, other string, by func(a, b turn) (float64, bool)) (float64, bool) {

@@ -122,7 +122,7 @@ func start(flags []string) (*Lab, error) {
 		select {
 		case <-tick.C:
 		case <-l.done:
-			return nil, fmt.Errorf("start the lab: %v: %s", l.err, l.output)
+			return nil, fmt.Errorf("start the lab: %w: %s", l.err, l.output)
 		case <-deadline:
 			_ = l.stop()
 			return nil, fmt.Errorf("start the lab: not ready within %s: %s", bound, l.output)

@@ -163,14 +163,12 @@ func (m *member) speak() {
 	}
 }
 
-// order leaves a line for the worker. It is false when the worker has not read
-// the ones before it.
-func (m *member) order(o order) bool {
+// order leaves a line for the worker. One that has not read the lines before it
+// gets no more: it is stalled, and found lost by its silence.
+func (m *member) order(o order) {
 	select {
 	case m.tell <- o:
-		return true
 	default:
-		return false
 	}
 }
 

@@ -70,9 +70,7 @@ func (r *Run) startFaults(ctx context.Context, origin time.Time, until *conditio
 	byName := map[string][]*faultRun{}
 	for i, fault := range r.plan.Faults {
 		f := &faultRun{set: s, plan: fault, over: newGate()}
-		for _, name := range fault.After {
-			f.after = append(f.after, name)
-		}
+		f.after = append(f.after, fault.After...)
 		if earlier := byName[fault.Name]; len(earlier) > 0 {
 			f.earlier = earlier[len(earlier)-1]
 		}

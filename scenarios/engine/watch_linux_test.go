@@ -43,29 +43,28 @@ func TestPortsInUse(t *testing.T) {
 			t.Cleanup(func() { _ = c.Close() })
 		}
 	}
+	count := func() map[addressPair]int {
+		counts := map[addressPair]int{}
+		if err := eachSocket(holdingPort, func(s socket) { counts[addressPair{s.from, s.to}]++ }); err != nil {
+			t.Fatal(err)
+		}
+		return counts
+	}
+	to := func(l net.Listener) addressPair {
+		return addressPair{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddrPort(l.Addr().String())}
+	}
+	// The ports may have been another's, whose connections linger.
+	before := count()
 	const many = 40
 	dial(quiet)
 	for range many {
 		dial(busy)
 	}
-	// The kernel lists sockets in pieces, and may name one twice when others come
-	// and go between two pieces: of several lists, one is right.
-	loopback := netip.MustParseAddr("127.0.0.1")
-	var got [2]int
-	for range 10 {
-		counts := map[addressPair]int{}
-		if err := eachSocket(holdingPort, func(s socket) { counts[addressPair{s.from, s.to}]++ }); err != nil {
-			t.Fatal(err)
+	after := count()
+	for l, want := range map[net.Listener]int{busy: many, quiet: 1} {
+		if got := after[to(l)] - before[to(l)]; got != want {
+			t.Errorf("%d sockets to %s, want %d", got, l.Addr(), want)
 		}
-		for i, l := range []net.Listener{busy, quiet} {
-			got[i] = counts[addressPair{loopback, netip.MustParseAddrPort(l.Addr().String())}]
-		}
-		if got == [2]int{many, 1} {
-			break
-		}
-	}
-	if got != [2]int{many, 1} {
-		t.Errorf("%d and %d sockets, want %d and 1", got[0], got[1], many)
 	}
 	pair, n, err := busiestPair(low, high)
 	if err != nil {

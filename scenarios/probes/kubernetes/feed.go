@@ -78,11 +78,17 @@ func startFeed(ctx context.Context, client dynamic.Interface, s source, q *queue
 	if s.namespace != "" {
 		api = client.Resource(schema.GroupVersionResource{Group: s.resource.group, Version: s.resource.version, Resource: s.resource.name}).Namespace(s.namespace)
 	}
-	var lists sync.WaitGroup // the reflector lists in a goroutine that it does not wait for
+	// The reflector lists in a goroutine that it does not wait for, and that may
+	// begin after it has returned: each holds the lock, and none begins once over.
+	var lists sync.RWMutex
+	over := false
 	lw := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			lists.Add(1)
-			defer lists.Done()
+			lists.RLock()
+			defer lists.RUnlock()
+			if over {
+				return nil, context.Canceled
+			}
 			o.FieldSelector, o.LabelSelector = s.fields, s.labels
 			ctx, cancel := context.WithTimeout(ctx, requestBound)
 			defer cancel()
@@ -106,7 +112,9 @@ func startFeed(ctx context.Context, client dynamic.Interface, s source, q *queue
 	go func() {
 		defer close(f.done)
 		r.RunWithContext(klog.NewContext(ctx, quiet))
-		lists.Wait()
+		lists.Lock()
+		over = true
+		lists.Unlock()
 	}()
 	return f
 }
