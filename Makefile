@@ -15,7 +15,7 @@ race: ## the same under the race detector
 	$(GO) test -race ./...
 
 e2e: ## whole runs against real processes: the examples, interrupts, kill -9
-	$(GO) test -tags e2e -count=1 -timeout 15m -run E2E ./cmd/brunt
+	$(GO) test -tags e2e -count=1 -timeout 15m -run '^TestE2E' ./cmd/brunt
 
 e2e-faults: ## faults on a real kernel, in namespaces of their own, and on a real dockerd; root, Debian
 	apt-get update -qq && apt-get install -y -qq nftables iproute2 iptables util-linux libfaketime docker.io >/dev/null
