@@ -169,6 +169,16 @@ func TestE2EInterrupted(t *testing.T) {
 // recorded up to then can be read.
 func TestE2EKilledStackIsGone(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
+	// The run's proxy passes traffic until the run would have ended, a minute
+	// later; the tests that follow look for processes of their own.
+	t.Cleanup(func() {
+		for _, p := range leftovers(t) {
+			if pid, err := strconv.Atoi(filepath.Base(strings.Fields(p)[0])); err == nil {
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+		}
+		noneLeft(t)
+	})
 	cmd, wait := start(t, "run", "../../examples/hello.yaml", "--out", dir)
 	until(t, 30*time.Second, "the run has begun", func() bool { return size(filepath.Join(dir, "latency.hlog")) > 4096 })
 	sendSignal(t, cmd.Process.Pid, syscall.SIGKILL)
