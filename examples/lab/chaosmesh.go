@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apiextv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/yaml"
@@ -43,20 +44,16 @@ func (l *lab) startChaosMesh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ports, err := freePorts(3)
-	if err != nil {
-		return err
-	}
-	hook, metrics, daemon := ports[0], ports[1], ports[2]
+	hook, metrics, daemon := l.ports.MeshHook, l.ports.MeshMetrics, l.ports.MeshDaemon
 
 	fake := exec.Command(filepath.Join(programs, "chaos-daemon-fake"),
 		"-listen", net.JoinHostPort("127.0.0.1", strconv.Itoa(daemon)),
-		"-lab", fmt.Sprintf("http://127.0.0.1:%d/daemon", l.control))
+		"-lab", fmt.Sprintf("http://127.0.0.1:%d/daemon", l.ports.Control))
 	if err := l.child("chaos-daemon-fake", fake); err != nil {
 		return err
 	}
 	certs := filepath.Join(l.dir, "chaos-mesh")
-	if err := os.Mkdir(certs, 0o700); err != nil {
+	if err := os.MkdirAll(certs, 0o700); err != nil {
 		return fmt.Errorf("make folder for certificates: %w", err)
 	}
 	if _, _, err := l.ca.issue(certs, "tls"); err != nil {
@@ -103,19 +100,6 @@ func besideUs(folder string) (string, error) {
 		return "", fmt.Errorf("find Chaos Mesh's programs: there is no %s; examples/lab/build.sh builds it", dir)
 	}
 	return dir, nil
-}
-
-func freePorts(n int) ([]int, error) {
-	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("find a free port: %w", err)
-		}
-		defer l.Close() // all are held until all are found
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
 }
 
 // child runs a process that ends with the lab, and whose end ends the lab.
@@ -172,7 +156,7 @@ func readMeshCRDs() ([]*apiextv1.CustomResourceDefinition, error) {
 // daemon on each node, and Chaos Mesh's DNS server.
 func (l *lab) announceDaemon(ctx context.Context) error {
 	core := l.client.CoreV1()
-	if _, err := core.Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: meshNamespace}}, metav1.CreateOptions{}); err != nil {
+	if _, err := core.Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: meshNamespace}}, metav1.CreateOptions{}); made(err) != nil {
 		return fmt.Errorf("create namespace %s: %w", meshNamespace, err)
 	}
 	slice := &discoveryv1.EndpointSlice{
@@ -189,14 +173,14 @@ func (l *lab) announceDaemon(ctx context.Context) error {
 			Conditions: discoveryv1.EndpointConditions{Ready: ptr.To(true)},
 		})
 	}
-	if _, err := l.client.DiscoveryV1().EndpointSlices(meshNamespace).Create(ctx, slice, metav1.CreateOptions{}); err != nil {
+	if _, err := l.client.DiscoveryV1().EndpointSlices(meshNamespace).Create(ctx, slice, metav1.CreateOptions{}); made(err) != nil {
 		return fmt.Errorf("create the daemon's endpoints: %w", err)
 	}
 	match := map[string]string{"app": "chaos-dns"}
 	if _, err := core.Services(meshNamespace).Create(ctx, &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Name: "chaos-dns"},
 		Spec:       corev1.ServiceSpec{Selector: match, Ports: []corev1.ServicePort{{Port: 53, Protocol: corev1.ProtocolUDP}}},
-	}, metav1.CreateOptions{}); err != nil {
+	}, metav1.CreateOptions{}); made(err) != nil {
 		return fmt.Errorf("create the DNS service: %w", err)
 	}
 	// A pod that nobody schedules, at the fake's address.
@@ -207,6 +191,9 @@ func (l *lab) announceDaemon(ctx context.Context) error {
 			Containers:    []corev1.Container{{Name: "dns", Image: "none"}},
 		},
 	}, metav1.CreateOptions{})
+	if apierrors.IsAlreadyExists(err) {
+		return nil // it has its place
+	}
 	if err != nil {
 		return fmt.Errorf("create the DNS pod: %w", err)
 	}
@@ -243,10 +230,10 @@ func (l *lab) announceWebhooks(ctx context.Context, port int) error {
 		})
 	}
 	hooks := l.client.AdmissionregistrationV1()
-	if _, err := hooks.MutatingWebhookConfigurations().Create(ctx, mutate, metav1.CreateOptions{}); err != nil {
+	if _, err := hooks.MutatingWebhookConfigurations().Create(ctx, mutate, metav1.CreateOptions{}); made(err) != nil {
 		return fmt.Errorf("create Chaos Mesh's webhooks: %w", err)
 	}
-	if _, err := hooks.ValidatingWebhookConfigurations().Create(ctx, validate, metav1.CreateOptions{}); err != nil {
+	if _, err := hooks.ValidatingWebhookConfigurations().Create(ctx, validate, metav1.CreateOptions{}); made(err) != nil {
 		return fmt.Errorf("create Chaos Mesh's webhooks: %w", err)
 	}
 	return nil

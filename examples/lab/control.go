@@ -17,6 +17,9 @@ GET  /pods                          what each simulated pod did, as JSON
 POST /set?kind=cpu&value=500m       force a metric; kind is cpu, memory, custom or external;
      name=METRIC (custom, external), namespace=NS, pod=NAME narrow it; without value: let go
 POST /outage?of=metrics&on=true     the metrics APIs answer 503 until on=false
+POST /outage?of=api&for=10s         the API server is gone for everybody: connections are cut and
+     refused; how=throttle: it answers 429, how=fail: 503; of=clients: only for those who
+     come with the kubeconfig, while controllers go on; on=true until on=false for no time
 GET  /daemon                        what Chaos Mesh's controller asked its (fake) daemon, as JSON
 POST /daemon-fail?method=SetTcs&error=TEXT
      calls of this method (* for all) fail; without error: succeed again
@@ -24,7 +27,7 @@ POST /daemon-fail?method=SetTcs&error=TEXT
 `
 
 // controls is the lab's own HTTP interface, for tests and curious people.
-func controls(table *serve.Table, m *meter.Meter, d *daemons) http.Handler {
+func controls(table *serve.Table, m *meter.Meter, d *daemons, api *doors) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, controlHelp) })
 	mux.HandleFunc("GET /pods", func(w http.ResponseWriter, r *http.Request) {
@@ -53,11 +56,14 @@ func controls(table *serve.Table, m *meter.Meter, d *daemons) http.Handler {
 	})
 	mux.HandleFunc("POST /outage", func(w http.ResponseWriter, r *http.Request) {
 		on := r.URL.Query().Get("on")
-		if r.URL.Query().Get("of") != "metrics" || on != "true" && on != "false" {
-			http.Error(w, "of=metrics and on=true or on=false", http.StatusBadRequest)
-			return
+		switch of := r.URL.Query().Get("of"); {
+		case of == "api" || of == "clients":
+			api.fail(w, r)
+		case of == "metrics" && (on == "true" || on == "false"):
+			m.Down.Store(on == "true")
+		default:
+			http.Error(w, "of=metrics and on=true or on=false; or of=api or of=clients", http.StatusBadRequest)
 		}
-		m.Down.Store(on == "true")
 	})
 	mux.HandleFunc("GET /daemon", d.list)
 	mux.HandleFunc("POST /daemon/{method}", d.asked)

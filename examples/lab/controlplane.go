@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/spf13/pflag"
 	"go.etcd.io/etcd/server/v3/embed"
+	apiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -31,7 +33,7 @@ import (
 
 // logTo sends what the parts of Kubernetes log to a file: a lab says little.
 func logTo(file string) (*os.File, error) {
-	f, err := os.Create(file)
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("create log: %w", err)
 	}
@@ -48,15 +50,15 @@ func logTo(file string) (*os.File, error) {
 	return f, nil
 }
 
-// startEtcd runs etcd on a free loopback port, without fsync: its data is not
-// kept. It returns once etcd answers.
-func startEtcd(ctx context.Context, dir string) (*embed.Etcd, string, error) {
+// startEtcd runs etcd on loopback, without fsync: its data need not survive the
+// machine. It returns once etcd answers.
+func startEtcd(ctx context.Context, dir string, p ports) (*embed.Etcd, string, error) {
 	cfg := embed.NewConfig()
 	cfg.Dir = filepath.Join(dir, "etcd")
-	client, peer, err := twoURLs()
-	if err != nil {
-		return nil, "", err
+	at := func(port int) url.URL {
+		return url.URL{Scheme: "http", Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(port))}
 	}
+	client, peer := at(p.Etcd), at(p.EtcdPeer)
 	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
 	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
 	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
@@ -76,20 +78,6 @@ func startEtcd(ctx context.Context, dir string) (*embed.Etcd, string, error) {
 	}
 }
 
-func twoURLs() (a, b url.URL, err error) {
-	first, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return a, b, fmt.Errorf("find a free port: %w", err)
-	}
-	defer first.Close()
-	second, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return a, b, fmt.Errorf("find a free port: %w", err)
-	}
-	defer second.Close()
-	return url.URL{Scheme: "http", Host: first.Addr().String()}, url.URL{Scheme: "http", Host: second.Addr().String()}, nil
-}
-
 // startAPIServer runs kube-apiserver and returns once it is ready. What ends
 // it later is reported to end.
 func (l *lab) startAPIServer(ctx context.Context, etcd string) error {
@@ -98,22 +86,20 @@ func (l *lab) startAPIServer(ctx context.Context, etcd string) error {
 		return err
 	}
 	saKey, tokens := filepath.Join(l.dir, "sa.key"), filepath.Join(l.dir, "tokens.csv")
-	if err := newKeyFile(saKey); err != nil {
+	if err := keyFile(saKey); err != nil {
 		return err
 	}
 	if err := writeTokens(tokens); err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return fmt.Errorf("listen for the API server: %w", err)
+	if l.api, err = openDoors(l.ports); err != nil {
+		return err
 	}
-	l.apiPort = listener.Addr().(*net.TCPAddr).Port
 
 	o := apioptions.NewServerRunOptions()
 	args := append([]string{
 		"--etcd-servers=" + etcd, "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1",
-		"--secure-port=" + strconv.Itoa(l.apiPort), "--endpoint-reconciler-type=none",
+		"--secure-port=" + strconv.Itoa(l.ports.Loopback), "--endpoint-reconciler-type=none",
 		"--tls-cert-file=" + crt, "--tls-private-key-file=" + key,
 		"--service-cluster-ip-range=10.96.0.0/16",
 		"--service-account-issuer=https://lab.brunt.invalid",
@@ -127,7 +113,7 @@ func (l *lab) startAPIServer(ctx context.Context, etcd string) error {
 	if err := parse("kube-apiserver", o.Flags(), args); err != nil {
 		return err
 	}
-	o.SecureServing.Listener = listener // the port stays ours from the start
+	o.SecureServing.Listener = l.api // which it closes when it ends
 	if err := o.GenericServerRunOptions.ComponentGlobalsRegistry.Set(); err != nil {
 		return fmt.Errorf("set up kube-apiserver: %w", err)
 	}
@@ -138,10 +124,10 @@ func (l *lab) startAPIServer(ctx context.Context, etcd string) error {
 	if errs := completed.Validate(); len(errs) > 0 {
 		return fmt.Errorf("set up kube-apiserver: %w", errors.Join(errs...))
 	}
-	l.spawn("kube-apiserver", func() error { return apiapp.Run(ctx, completed) })
+	l.spawn("kube-apiserver", func() error { return l.serveAPI(ctx, completed) })
 
 	l.config = &rest.Config{
-		Host: fmt.Sprintf("https://127.0.0.1:%d", l.apiPort), BearerToken: adminToken,
+		Host: fmt.Sprintf("https://127.0.0.1:%d", l.ports.Controllers), BearerToken: adminToken,
 		TLSClientConfig: rest.TLSClientConfig{CAData: l.ca.pem}, QPS: -1,
 	}
 	if l.client, err = kubernetes.NewForConfig(l.config); err != nil {
@@ -151,6 +137,32 @@ func (l *lab) startAPIServer(ctx context.Context, etcd string) error {
 		_, err := l.client.Discovery().RESTClient().Get().AbsPath("/readyz").DoRaw(ctx)
 		return err
 	})
+}
+
+// serveAPI is what kube-apiserver's own Run does, with the doors' filter in front.
+func (l *lab) serveAPI(ctx context.Context, o apioptions.CompletedOptions) error {
+	config, err := apiapp.NewConfig(o)
+	if err != nil {
+		return err
+	}
+	front := &config.Aggregator.GenericConfig.Config
+	chain := front.BuildHandlerChainFunc
+	front.BuildHandlerChainFunc = func(api http.Handler, c *apiserver.Config) http.Handler {
+		return l.api.filter(chain(api, c))
+	}
+	completed, err := config.Complete()
+	if err != nil {
+		return err
+	}
+	servers, err := apiapp.CreateServerChain(completed)
+	if err != nil {
+		return err
+	}
+	prepared, err := servers.PrepareRun()
+	if err != nil {
+		return err
+	}
+	return prepared.Run(ctx)
 }
 
 // startControllers runs kube-controller-manager.

@@ -59,7 +59,7 @@ func (l *lab) installCRDs(ctx context.Context) error {
 	creating.SetLimit(8)
 	for _, crd := range all {
 		creating.Go(func() error {
-			if _, err := crds.Create(each, crd, metav1.CreateOptions{}); err != nil {
+			if _, err := crds.Create(each, crd, metav1.CreateOptions{}); made(err) != nil {
 				return fmt.Errorf("create definition %s: %w", crd.Name, err)
 			}
 			return nil

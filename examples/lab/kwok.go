@@ -77,7 +77,7 @@ func (l *lab) startKwok(ctx context.Context) error {
 		return fmt.Errorf("start kwok: %w", err)
 	}
 	for i := range l.nodes {
-		if _, err := l.client.CoreV1().Nodes().Create(ctx, node(i), metav1.CreateOptions{}); err != nil {
+		if _, err := l.client.CoreV1().Nodes().Create(ctx, node(i), metav1.CreateOptions{}); made(err) != nil {
 			return fmt.Errorf("create node %d: %w", i, err)
 		}
 	}

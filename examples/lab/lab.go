@@ -10,10 +10,8 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -30,10 +28,13 @@ import (
 type lab struct {
 	options
 
+	dir             string // of the state
+	again           bool   // the state is that of a lab before this one
+	ports           ports
 	ca              *authority
-	apiPort         int    // of the API server itself; the relay's is in options.port
-	innerKubeconfig string // past the relay, for the lab's own parts
-	config          *rest.Config
+	api             *doors
+	innerKubeconfig string       // for the lab's own parts
+	config          *rest.Config // likewise
 	client          *kubernetes.Clientset
 	log             *os.File
 
@@ -46,7 +47,7 @@ type lab struct {
 // start brings everything up. end is called with what fails later.
 func (l *lab) start(ctx context.Context, end context.CancelCauseFunc) error {
 	l.end = end
-	if err := l.makeDir(); err != nil {
+	if err := l.openState(); err != nil {
 		return err
 	}
 	var err error
@@ -54,13 +55,13 @@ func (l *lab) start(ctx context.Context, end context.CancelCauseFunc) error {
 		return err
 	}
 	l.onClose(func() { l.log.Close() })
-	if l.ca, err = newAuthority(); err != nil {
+	if l.ca, err = authorityIn(l.dir); err != nil {
 		return err
 	}
 
 	// The control plane outlives ctx by a moment: close ends it, in order.
 	inner, stop := context.WithCancel(context.WithoutCancel(ctx))
-	etcd, url, err := startEtcd(ctx, l.dir)
+	etcd, url, err := startEtcd(ctx, l.dir, l.ports)
 	if err != nil {
 		stop()
 		return err
@@ -89,6 +90,9 @@ func (l *lab) start(ctx context.Context, end context.CancelCauseFunc) error {
 		}
 	}
 	for _, file := range l.objects {
+		if l.again {
+			break // the state has what became of them
+		}
 		if err := l.apply(ctx, file); err != nil {
 			return err
 		}
@@ -98,8 +102,11 @@ func (l *lab) start(ctx context.Context, end context.CancelCauseFunc) error {
 	} else {
 		l.onClose(func() { os.Remove(l.kubeconfig) })
 	}
-	return writeKubeconfig(l.kubeconfig, l.config.Host, l.ca.pem, users)
+	return writeKubeconfig(l.kubeconfig, l.server(), l.ca.pem, users)
 }
+
+// server is where the API server's clients find it.
+func (l *lab) server() string { return fmt.Sprintf("https://127.0.0.1:%d", l.ports.API) }
 
 // startRest starts what runs beside the API server and needs no definitions.
 func (l *lab) startRest(ctx, inner context.Context) error {
@@ -135,14 +142,13 @@ func (l *lab) startServing(ctx, inner context.Context) error {
 	}
 	for _, door := range []struct {
 		name    string
-		port    *int
+		port    int
 		handler http.Handler
-	}{{"front door", &l.front, table}, {"controls", &l.control, controls(table, m, &daemons{fail: map[string]string{}})}} {
-		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", *door.port))
+	}{{"front door", l.ports.Front, table}, {"controls", l.ports.Control, controls(table, m, &daemons{fail: map[string]string{}}, l.api)}} {
+		listener, err := listen("the "+door.name, door.port)
 		if err != nil {
-			return fmt.Errorf("listen for the %s: %w", door.name, err)
+			return err
 		}
-		*door.port = listener.Addr().(*net.TCPAddr).Port
 		l.serve(listener, &http.Server{Handler: door.handler, ReadHeaderTimeout: 10 * time.Second})
 	}
 	return nil
@@ -163,39 +169,6 @@ func (l *lab) serve(listener net.Listener, s *http.Server) {
 			l.end(fmt.Errorf("serve %s: %w", listener.Addr(), err))
 		}
 	})
-}
-
-// makeDir makes the state folder, and somebody to remove it should this
-// process not live to do so.
-func (l *lab) makeDir() error {
-	var err error
-	if l.dir == "" {
-		l.dir, err = os.MkdirTemp("", "brunt-lab-")
-	} else if l.dir, err = filepath.Abs(l.dir); err == nil {
-		err = os.Mkdir(l.dir, 0o700)
-	}
-	if errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("make state folder: %s exists already; the lab removes its folder at exit, so it takes a new one only", l.dir)
-	}
-	if err != nil {
-		return fmt.Errorf("make state folder: %w", err)
-	}
-	if l.keep {
-		return nil
-	}
-	// The sweeper's standard input ends when this process does, however it ends.
-	sweeper := exec.Command("/bin/sh", "-c", `cat >/dev/null; rm -rf -- "$1"`, "brunt-lab-sweeper", l.dir)
-	sweeper.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // not reached by the terminal's Ctrl-C
-	in, err := sweeper.StdinPipe()
-	if err != nil {
-		return fmt.Errorf("start sweeper: %w", err)
-	}
-	if err := sweeper.Start(); err != nil {
-		return fmt.Errorf("start sweeper: %w", err)
-	}
-	l.children = append(l.children, sweeper.Process.Pid)
-	l.onClose(func() { in.Close(); _ = sweeper.Wait() })
-	return nil
 }
 
 // spawn runs a part of the lab; should it end before the lab does, the lab ends.
@@ -239,7 +212,7 @@ func (l *lab) bindViewers(ctx context.Context) error {
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "view"},
 		Subjects:   []rbacv1.Subject{{Kind: rbacv1.GroupKind, APIGroup: rbacv1.GroupName, Name: "lab:viewers"}},
 	}, metav1.CreateOptions{})
-	if err != nil {
+	if made(err) != nil {
 		return fmt.Errorf("bind viewers: %w", err)
 	}
 	return nil
@@ -261,9 +234,9 @@ type readiness struct {
 
 func (l *lab) ready(took time.Duration) readiness {
 	r := readiness{
-		Kubeconfig: l.kubeconfig, Server: l.config.Host,
-		Front:     fmt.Sprintf("http://127.0.0.1:%d", l.front),
-		Control:   fmt.Sprintf("http://127.0.0.1:%d", l.control),
+		Kubeconfig: l.kubeconfig, Server: l.server(),
+		Front:     fmt.Sprintf("http://127.0.0.1:%d", l.ports.Front),
+		Control:   fmt.Sprintf("http://127.0.0.1:%d", l.ports.Control),
 		ChaosMesh: l.chaosMesh,
 		Dir:       l.dir, PID: os.Getpid(), Children: l.children, Seconds: took.Seconds(), Tokens: map[string]string{},
 	}

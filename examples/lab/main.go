@@ -40,8 +40,7 @@ func main() {
 type options struct {
 	port, front, control int
 	nodes                int
-	dir                  string
-	keep                 bool
+	state                string
 	kubeconfig           string
 	readyFile            string
 	lifeline             bool
@@ -55,13 +54,12 @@ type options struct {
 func parseFlags(args []string) (options, error) {
 	o := options{}
 	fs := flag.NewFlagSet("lab", flag.ContinueOnError)
-	fs.IntVar(&o.port, "port", 0, "port of the API server; 0: a free one")
-	fs.IntVar(&o.front, "front", 0, "port of the front door, http://127.0.0.1:PORT/NAMESPACE/SERVICE/…; 0: a free one")
-	fs.IntVar(&o.control, "control", 0, "port of the lab's own controls; 0: a free one")
+	fs.IntVar(&o.port, "port", 0, "port of the API server; 0: a free one, or that of -state")
+	fs.IntVar(&o.front, "front", 0, "port of the front door, http://127.0.0.1:PORT/NAMESPACE/SERVICE/…; 0: a free one, or that of -state")
+	fs.IntVar(&o.control, "control", 0, "port of the lab's own controls; 0: a free one, or that of -state")
 	fs.IntVar(&o.nodes, "nodes", 6, "simulated nodes, dealt out over zones a, b and c")
-	fs.StringVar(&o.dir, "dir", "", "where the state lies; it is made, and removed at exit (default: a new folder for temporary files)")
-	fs.BoolVar(&o.keep, "keep", false, "leave the state and the logs where they are at exit")
-	fs.StringVar(&o.kubeconfig, "kubeconfig", "", "where to write the kubeconfig; it is removed at exit (default: in -dir)")
+	fs.StringVar(&o.state, "state", "", "where the state and the logs lie and stay; a lab that is started on them again goes on where it was, at the same ports (default: a new folder for temporary files, removed at exit)")
+	fs.StringVar(&o.kubeconfig, "kubeconfig", "", "where to write the kubeconfig; it is removed at exit (default: where the state lies)")
 	fs.StringVar(&o.readyFile, "ready-file", "", "write what the lab offers to this file, as JSON, once it is ready")
 	fs.BoolVar(&o.lifeline, "lifeline", false, "end when standard input does: what a parent that may be killed wants")
 	fs.BoolVar(&o.chaosMesh, "chaos-mesh", false, "run Chaos Mesh's controller too, from chaos-mesh/ beside this program, with a fake of its daemon")
@@ -74,7 +72,7 @@ func parseFlags(args []string) (options, error) {
 		o.apiArgs = append(o.apiArgs, s)
 		return nil
 	})
-	fs.Func("apply", "put the objects of this YAML file in place; may be given again", func(s string) error {
+	fs.Func("apply", "put the objects of this YAML file in place, on a new state; may be given again", func(s string) error {
 		o.objects = append(o.objects, s)
 		return nil
 	})

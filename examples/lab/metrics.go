@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"time"
 
@@ -86,9 +85,9 @@ func (l *lab) startMetrics(ctx context.Context, m *meter.Meter) error {
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := listen("the metrics", l.ports.Metrics)
 	if err != nil {
-		return fmt.Errorf("listen for the metrics: %w", err)
+		return err
 	}
 	l.serve(listener, &http.Server{Handler: m, TLSConfig: cfg, ReadHeaderTimeout: 10 * time.Second})
 
@@ -96,14 +95,14 @@ func (l *lab) startMetrics(ctx context.Context, m *meter.Meter) error {
 	if _, err := l.client.CoreV1().Services("kube-system").Create(ctx, &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Name: "metrics"},
 		Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "127.0.0.1"},
-	}, metav1.CreateOptions{}); err != nil {
+	}, metav1.CreateOptions{}); made(err) != nil {
 		return fmt.Errorf("create the metrics' service: %w", err)
 	}
 	agg, err := aggregator.NewForConfig(l.config)
 	if err != nil {
 		return fmt.Errorf("make a client: %w", err)
 	}
-	port := int32(listener.Addr().(*net.TCPAddr).Port)
+	port := int32(l.ports.Metrics)
 	for _, v := range meter.Versions {
 		if _, err := agg.ApiregistrationV1().APIServices().Create(ctx, &apiregv1.APIService{
 			ObjectMeta: metav1.ObjectMeta{Name: v[1] + "." + v[0]},
@@ -111,7 +110,7 @@ func (l *lab) startMetrics(ctx context.Context, m *meter.Meter) error {
 				Group: v[0], Version: v[1], GroupPriorityMinimum: 100, VersionPriority: 100, CABundle: l.ca.pem,
 				Service: &apiregv1.ServiceReference{Namespace: "kube-system", Name: "metrics", Port: ptr.To(port)},
 			},
-		}, metav1.CreateOptions{}); err != nil {
+		}, metav1.CreateOptions{}); made(err) != nil {
 			return fmt.Errorf("create API service %s: %w", v[0], err)
 		}
 	}

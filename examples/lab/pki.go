@@ -8,7 +8,9 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math/big"
 	"net"
 	"os"
@@ -16,11 +18,35 @@ import (
 	"time"
 )
 
-// authority signs the lab's certificates. It lives as long as the lab.
+// authority signs the lab's certificates. It lives as long as the lab's state.
 type authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 	pem  []byte
+}
+
+// authorityIn is the one of a state folder; it is made in a new one.
+func authorityIn(dir string) (*authority, error) {
+	crt, key := filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key")
+	pair, err := tls.LoadX509KeyPair(crt, key)
+	if err == nil {
+		k, ok := pair.PrivateKey.(*ecdsa.PrivateKey)
+		if !ok {
+			return nil, fmt.Errorf("read the lab's certificate authority: %s is no ECDSA key", key)
+		}
+		return &authority{cert: pair.Leaf, key: k, pem: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]})}, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read the lab's certificate authority: %w", err)
+	}
+	a, err := newAuthority()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(crt, a.pem, 0o600); err != nil {
+		return nil, fmt.Errorf("write the lab's certificate authority: %w", err)
+	}
+	return a, writeKey(key, a.key)
 }
 
 func newAuthority() (*authority, error) {
@@ -84,8 +110,12 @@ func writeKey(file string, k *ecdsa.PrivateKey) error {
 	return nil
 }
 
-// newKeyFile makes a key without a certificate, for service account tokens.
-func newKeyFile(file string) error {
+// keyFile makes a key without a certificate, for service account tokens, where
+// there is none yet.
+func keyFile(file string) error {
+	if _, err := os.Stat(file); err == nil {
+		return nil
+	}
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return fmt.Errorf("make %s: %w", filepath.Base(file), err)

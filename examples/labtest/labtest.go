@@ -36,6 +36,7 @@ type Lab struct {
 	Children   []int             `json:"children"` // processes that end with it
 	Tokens     map[string]string `json:"tokens"`   // by user
 
+	flags  []string
 	cmd    *exec.Cmd
 	stdin  io.Closer
 	output *bytes.Buffer // safe to read once done is closed
@@ -57,6 +58,28 @@ func Start(t testing.TB, flags ...string) *Lab {
 		}
 	})
 	return l
+}
+
+// Kill ends the lab as a machine's failure does, at once. A lab that was started
+// with -state can be started Again.
+func (l *Lab) Kill(t testing.TB) {
+	t.Helper()
+	if err := l.cmd.Process.Kill(); err != nil {
+		t.Fatalf("kill the lab: %v", err)
+	}
+	<-l.done
+}
+
+// Again starts a lab that was killed on the state that it left.
+func (l *Lab) Again(t testing.TB) {
+	t.Helper()
+	_ = l.stdin.Close() // nobody reads it any more
+	next, err := start(l.flags)
+	if err != nil {
+		l.err = nil // it was meant
+		t.Fatal(err)
+	}
+	*l = *next
 }
 
 var shared = struct {
@@ -95,7 +118,7 @@ func start(flags []string) (*Lab, error) {
 	defer os.RemoveAll(dir) // read once
 	ready := filepath.Join(dir, "ready.json")
 
-	l := &Lab{output: new(bytes.Buffer), done: make(chan struct{})}
+	l := &Lab{flags: flags, output: new(bytes.Buffer), done: make(chan struct{})}
 	l.cmd = exec.Command(exe, append([]string{"-lifeline", "-ready-file", ready}, flags...)...)
 	l.cmd.Stdout, l.cmd.Stderr = l.output, l.output
 	if l.stdin, err = l.cmd.StdinPipe(); err != nil {
