@@ -57,4 +57,4 @@ fuzz: ## every fuzz target for ten seconds
 lint: ## golangci-lint
 	$(GO) run $(GOLANGCI) run
 
-build: ; $(GO) build -trimpath -o bin/brunt ./cmd/brunt
+build: ; $(GO) build -trimpath -ldflags '-s -w' -o bin/brunt ./cmd/brunt
