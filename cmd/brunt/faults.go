@@ -33,7 +33,8 @@ func faultsCommand() *cobra.Command {
 is on, since and until when, which run it belongs to, and how the lease on it
 stands. It shows what has no run any more as well, and the proxies that were
 left without one. In the cluster of the kubeconfig's current context, or of
---context, it shows what any run has left, by its marks. It changes nothing.`,
+--context, it shows what any run has left, by its marks: faults, and workers that
+offer load (brunt run --on kubernetes). It changes nothing.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			found, err := look(cmd.Context(), in)
@@ -76,9 +77,10 @@ type orphan struct {
 
 // inPlace is all that is in place.
 type inPlace struct {
-	Faults  []active `json:"faults"`
-	Proxies []orphan `json:"orphaned_proxies"`
-	Damage  []string `json:"damage,omitempty"` // receipts that could not be read
+	Faults  []active  `json:"faults"`
+	Proxies []orphan  `json:"orphaned_proxies"`
+	Workers []podTeam `json:"workers,omitempty"`
+	Damage  []string  `json:"damage,omitempty"` // receipts that could not be read
 }
 
 // look finds what is in place. What it could find comes with the error.
@@ -115,6 +117,9 @@ func look(ctx context.Context, in clusterFlags) (inPlace, error) {
 			a.Lease = "none here: found in the cluster by its marks; brunt undo --all ends it"
 			found.Faults = append(found.Faults, a)
 		}
+	}
+	for _, f := range sight.workers {
+		found.Workers = append(found.Workers, podTeamOf(f, time.Now()))
 	}
 	found.Proxies = append(found.Proxies, orphans(ctx)...)
 	return found, errors.Join(errs...)
@@ -154,7 +159,7 @@ func (p inPlace) json(w io.Writer) error {
 }
 
 func (p inPlace) text(w io.Writer) error {
-	if len(p.Faults) == 0 && len(p.Proxies) == 0 && len(p.Damage) == 0 {
+	if len(p.Faults) == 0 && len(p.Proxies) == 0 && len(p.Workers) == 0 && len(p.Damage) == 0 {
 		_, err := fmt.Fprintln(w, "no faults are in place")
 		return err
 	}
@@ -179,6 +184,9 @@ func (p inPlace) text(w io.Writer) error {
 	for _, o := range p.Proxies {
 		fmt.Fprintf(w, "proxy %s (%s to %s, process %d) has lost its brunt: it passes traffic through untouched until its run would have ended (%s)\n",
 			o.Name, o.Listen, o.Upstream, o.Pid, o.Run)
+	}
+	for _, t := range p.Workers {
+		fmt.Fprintln(w, t)
 	}
 	for _, d := range p.Damage {
 		fmt.Fprintln(w, "cannot be read: "+d)

@@ -132,6 +132,9 @@ func (p *play) play(ctx context.Context, scenario *scenarios.Scenario, stdout, s
 	}
 	crew, err := p.assemble(ctx, scenario, plan, around, dir, stderr)
 	if err != nil {
+		if ctx.Err() != nil {
+			return exit(exitInterrupted, fmt.Errorf("brunt: interrupted: %w", err))
+		}
 		return exit(exitUsage, fmt.Errorf("brunt: refused before any traffic: %w", err))
 	}
 	if crew != nil {

@@ -39,7 +39,9 @@ state folder is each user's own: call it as the user who ran brunt.
 In Kubernetes, --all finds faults by the same marks in the cluster of the
 kubeconfig's current context, or of --context: in every namespace that it may
 list, or where it may not in that of --namespace. It undoes them whoever injected
-them from wherever, so it ends the faults of a run on another machine too.`,
+them from wherever, so it ends the faults of a run on another machine too. The
+workers that a run has left there (brunt run --on kubernetes) it removes; those
+of a run that renews its lease on them, from whatever machine, it leaves alone.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if all == (len(args) > 0) || len(args) > 1 {
 				return errors.New("undo takes one run directory, or --all")
@@ -71,6 +73,7 @@ type undoing struct {
 	w        io.Writer
 	json     bool
 	outcomes []undone
+	workers  []dismissed
 	notes    []string
 	left     bool // something is not verified gone
 	cluster  clusterFlags
@@ -119,11 +122,12 @@ func (u *undoing) conclude(err error) error {
 		encoder := json.NewEncoder(u.w)
 		encoder.SetIndent("", "  ")
 		printed := encoder.Encode(struct {
-			Undone []undone `json:"undone"`
-			Notes  []string `json:"notes,omitempty"`
-			Left   bool     `json:"left"`
-			Error  string   `json:"error,omitempty"`
-		}{append([]undone{}, u.outcomes...), u.notes, u.left, errorText(err)})
+			Undone  []undone    `json:"undone"`
+			Workers []dismissed `json:"workers,omitempty"`
+			Notes   []string    `json:"notes,omitempty"`
+			Left    bool        `json:"left"`
+			Error   string      `json:"error,omitempty"`
+		}{append([]undone{}, u.outcomes...), u.workers, u.notes, u.left, errorText(err)})
 		if err = errors.Join(err, printed); printed != nil {
 			return exit(exitInternal, fmt.Errorf("brunt: %w", err))
 		}
@@ -133,7 +137,7 @@ func (u *undoing) conclude(err error) error {
 		return exit(exitFaultLeft, fmt.Errorf("brunt: %w", err))
 	case u.left:
 		return exit(exitFaultLeft, errors.New("brunt: not everything is verified undone"))
-	case len(u.outcomes) == 0 && len(u.notes) == 0 && !u.json:
+	case len(u.outcomes) == 0 && len(u.workers) == 0 && len(u.notes) == 0 && !u.json:
 		fmt.Fprintln(u.w, "nothing to undo: every fault is verified gone")
 	}
 	return nil
@@ -277,6 +281,10 @@ func (u *undoing) inCluster(ctx context.Context, live map[string]bool) error {
 	}
 	var undoing sync.WaitGroup
 	outcomes := make([]chaos.Outcome, len(sight.receipts))
+	workers := make([]dismissed, len(sight.workers))
+	for i, f := range sight.workers {
+		undoing.Go(func() { workers[i] = dismiss(ctx, sight.config, f) })
+	}
 	for i, receipt := range sight.receipts {
 		if fault, ok := mend(receipt.Kind); ok && !live[markOf(receipt)] {
 			undoing.Go(func() { outcomes[i] = chaos.UndoOne(ctx, nil, fault, receipt) })
@@ -286,6 +294,13 @@ func (u *undoing) inCluster(ctx context.Context, live map[string]bool) error {
 	for _, o := range outcomes {
 		if o.State != "" {
 			u.took("")(o)
+		}
+	}
+	for _, d := range workers {
+		u.workers = append(u.workers, d)
+		u.left = u.left || d.State == workersLeft
+		if !u.json {
+			fmt.Fprintln(u.w, d)
 		}
 	}
 	return nil

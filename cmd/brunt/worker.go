@@ -175,10 +175,9 @@ func (w *workers) assemblePods(ctx context.Context, s *scenarios.Scenario, plan 
 		return nil, err
 	}
 	fmt.Fprintf(stderr, "brunt: starting %d workers in namespace %s\n", w.count, s.Kubernetes.Namespace)
-	team, err := pods.Start(ctx, config, pods.Options{
-		Namespace: s.Kubernetes.Namespace, Name: s.Name, Image: w.image, Workers: w.count, CPU: w.cpu, Memory: w.memory,
-		Lasts: pods.RunningBound + plan.Info.Duration + aroundRun,
-	})
+	options := w.podOptions(s, plan)
+	options.Progress = func(text string) { fmt.Fprintln(stderr, "brunt: "+text) }
+	team, err := pods.Start(ctx, config, options)
 	if err != nil {
 		return nil, err
 	}
@@ -189,13 +188,24 @@ func (w *workers) assemblePods(ctx context.Context, s *scenarios.Scenario, plan 
 	return &crew{assembled, team}, nil
 }
 
+// podOptions describe the Job.
+func (w *workers) podOptions(s *scenarios.Scenario, plan *scenarios.Plan) pods.Options {
+	return pods.Options{
+		Namespace: s.Kubernetes.Namespace, Name: s.Name, Image: w.image, Workers: w.count, CPU: w.cpu, Memory: w.memory,
+		Lasts: pods.RunningBound + plan.Info.Duration + aroundRun,
+	}
+}
+
 func remove(team *pods.Team) error {
 	if team == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), removeBound)
 	defer cancel()
-	return team.Remove(ctx)
+	if err := team.Remove(ctx); err != nil {
+		return fmt.Errorf("%w; brunt undo --all removes it from any machine, and it ends by itself in time", err)
+	}
+	return nil
 }
 
 // end lets the workers go.

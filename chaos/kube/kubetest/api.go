@@ -55,12 +55,32 @@ type API struct {
 // New starts one, which ends with the test.
 func New(t *testing.T) *API {
 	t.Helper()
-	a := &API{objects: map[string]Object{}}
+	a := Unserved()
 	server := httptest.NewServer(http.HandlerFunc(a.serve))
 	t.Cleanup(server.Close)
 	a.URL = server.URL
 	return a
 }
+
+// Unserved makes one that is on no network, for tests in a bubble of their own
+// time: it is the Transport of their client.
+func Unserved() *API { return &API{URL: "http://fake.test", objects: map[string]Object{}} }
+
+// RoundTrip answers a request as if it had come over the network.
+func (a *API) RoundTrip(r *http.Request) (*http.Response, error) {
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	if r.Body == nil {
+		r.Body = http.NoBody
+	}
+	recorder := httptest.NewRecorder()
+	a.serve(recorder, r)
+	return recorder.Result(), nil
+}
+
+// CloseIdleConnections is for those who end a client: there are none.
+func (a *API) CloseIdleConnections() {}
 
 // Target is a target in the fake cluster.
 func (a *API) Target() chaos.Kubernetes {

@@ -360,10 +360,27 @@ func controllerKilled(t *testing.T, r *rig) {
 	if more := s.served() - served; more > 0 {
 		t.Errorf("%d requests after the pods had ended", more)
 	}
-	for _, u := range c.all(t, true) {
-		if err := c.deleteJob(t.Context(), u.GetName()); err != nil {
-			t.Error(err)
+	r.foundAndRemoved(c)
+}
+
+// foundAndRemoved has brunt find and remove what is left of the workers, as on
+// another machine: with nothing but a kubeconfig.
+func (r *rig) foundAndRemoved(c *connection) {
+	r.t.Helper()
+	home := r.t.TempDir()
+	call := func(args ...string) string {
+		cmd := r.command(r.brunt, args...)
+		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "KUBECONFIG=" + r.kubeconfig}
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			r.t.Errorf("brunt %s: %v\n%s", strings.Join(args, " "), err, out)
 		}
+		return string(out)
 	}
-	r.until(time.Minute, "nothing is left", func() bool { return len(c.all(t, false)) == 0 })
+	seen := call("faults")
+	removed := call("undo", "--all")
+	if !strings.Contains(seen, "brunt undo --all removes it") || !strings.Contains(removed, "removed after") || len(c.all(r.t, true))+len(c.all(r.t, false)) > 0 {
+		r.t.Errorf("left by the killed run, and not found or not removed:\n%s\n%s", seen, removed)
+	}
+	r.t.Logf("faults:\n%s\nundo --all:\n%s", seen, removed)
 }

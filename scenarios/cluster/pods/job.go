@@ -17,6 +17,11 @@ const (
 	// Expires is the annotation that says when the Job ends at the latest, as
 	// RFC 3339. Its activeDeadlineSeconds see to it.
 	Expires = "brunt.dev/expires-at"
+	// Holder is the annotation that says who made the Job and holds the lease on
+	// it, for people, and Renewed the one that says when it last was renewed, as
+	// RFC 3339 on the holder's clock.
+	Holder  = "brunt.dev/held-by"
+	Renewed = "brunt.dev/renewed-at"
 )
 
 // container is the name of the worker's container.
@@ -39,6 +44,9 @@ type Options struct {
 	CPU       string        // requested, as Kubernetes writes it: "1", "500m"
 	Memory    string        // requested, likewise: "256Mi"
 	Lasts     time.Duration // how long the run may take, with all that goes before and after it
+	// Progress is told, now and then until all pods run, how many do and what the
+	// others wait for. Nil: nobody is.
+	Progress func(string)
 }
 
 // job is the Indexed Job, and its id.
@@ -85,7 +93,10 @@ func job(o Options, now time.Time) (*unstructured.Unstructured, string) {
 		"apiVersion": "batch/v1", "kind": "Job",
 		"metadata": map[string]any{
 			"name": jobName(o.Name, id), "namespace": o.Namespace, "labels": labels,
-			"annotations": map[string]any{Expires: now.Add(o.Lasts).UTC().Format(time.RFC3339)},
+			"annotations": map[string]any{
+				Expires: now.Add(o.Lasts).UTC().Format(time.RFC3339),
+				Holder:  holder(), Renewed: now.UTC().Format(time.RFC3339Nano),
+			},
 		},
 		"spec": map[string]any{
 			"completionMode": "Indexed", "completions": n, "parallelism": n,

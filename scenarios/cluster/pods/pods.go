@@ -33,9 +33,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
-	"strconv"
-	"strings"
+	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -50,8 +48,9 @@ import (
 )
 
 var (
-	jobs = schema.GroupVersionResource{Group: "batch", Version: "v1", Resource: "jobs"}
-	pods = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
+	jobs   = schema.GroupVersionResource{Group: "batch", Version: "v1", Resource: "jobs"}
+	pods   = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
+	events = schema.GroupVersionResource{Version: "v1", Resource: "events"}
 )
 
 const (
@@ -62,6 +61,8 @@ const (
 	callBound    = 15 * time.Second
 	// goneBound is how long the pods may take to be gone.
 	goneBound = 30 * time.Second
+	// unsureBound is how long it is tried to remove a Job that may not be there.
+	unsureBound = 5 * time.Second
 )
 
 // A Team is the pods of one Job.
@@ -69,7 +70,11 @@ type Team struct {
 	cluster *connection
 	job     string
 	id      string
+	uid     string
 	workers []cluster.Worker
+
+	stop     context.CancelFunc // of the renewing
+	renewing sync.WaitGroup
 }
 
 // A connection is a way to one cluster, and to one namespace in it.
@@ -110,13 +115,21 @@ func Start(ctx context.Context, config *rest.Config, o Options) (_ *Team, err er
 		return nil, err
 	}
 	manifest, id := job(o, time.Now())
-	t := &Team{cluster: c, job: manifest.GetName(), id: id}
-	calling, cancel := context.WithTimeout(ctx, callBound)
-	defer cancel()
-	if _, err := c.dynamic.Resource(jobs).Namespace(c.namespace).Create(calling, manifest, metav1.CreateOptions{FieldManager: "brunt"}); err != nil {
+	made, err := c.create(ctx, manifest)
+	if err != nil {
+		if status := apierrors.APIStatus(nil); !errors.As(err, &status) {
+			// No answer is no refusal: it may be there.
+			removing, cancel := context.WithTimeout(context.WithoutCancel(ctx), unsureBound)
+			defer cancel()
+			err = errors.Join(err, c.remove(removing, manifest.GetName(), id, nil))
+		}
 		c.close()
-		return nil, fmt.Errorf("create job %s in namespace %s: %w", t.job, c.namespace, err)
+		return nil, err
 	}
+	t := &Team{cluster: c, job: manifest.GetName(), id: id, uid: string(made.GetUID())}
+	renewing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	t.stop = stop
+	t.renewing.Go(func() { t.renew(renewing) })
 	defer func() {
 		if err != nil {
 			removing, cancel := context.WithTimeout(context.WithoutCancel(ctx), goneBound)
@@ -124,7 +137,7 @@ func Start(ctx context.Context, config *rest.Config, o Options) (_ *Team, err er
 			err = errors.Join(err, t.Remove(removing))
 		}
 	}()
-	running, err := t.awaitRunning(ctx, o.Workers)
+	running, err := (&starting{Team: t, want: o.Workers, progress: o.Progress}).await(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -134,171 +147,89 @@ func Start(ctx context.Context, config *rest.Config, o Options) (_ *Team, err er
 	return t, nil
 }
 
+// Rehearse asks the API server whether it would take the Job, without making it.
+func Rehearse(ctx context.Context, config *rest.Config, o Options) error {
+	c, err := connect(config, o.Namespace)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	manifest, _ := job(o, time.Now())
+	_, err = c.create(ctx, manifest, metav1.DryRunAll)
+	return err
+}
+
+func (c *connection) create(ctx context.Context, manifest *unstructured.Unstructured, dry ...string) (*unstructured.Unstructured, error) {
+	ctx, cancel := context.WithTimeout(ctx, callBound)
+	defer cancel()
+	made, err := c.dynamic.Resource(jobs).Namespace(c.namespace).Create(ctx, manifest, metav1.CreateOptions{FieldManager: "brunt", DryRun: dry})
+	if err != nil {
+		return nil, fmt.Errorf("create job %s in namespace %s: %w", manifest.GetName(), c.namespace, err)
+	}
+	return made, nil
+}
+
 // Workers are the pods, in order of their index. They are Assemble's from here on.
 func (t *Team) Workers() []cluster.Worker { return t.workers }
 
 // Job is the name of the Job.
 func (t *Team) Job() string { return t.job }
 
-// awaitRunning waits until a worker runs in every pod.
-func (t *Team) awaitRunning(ctx context.Context, n int) ([]pod, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, RunningBound, fmt.Errorf("not within %s", RunningBound))
-	defer cancel()
-	ticker := time.NewTicker(lookEvery)
-	defer ticker.Stop()
+// Remove deletes the Job with its pods and returns when they are gone. It may be
+// called more than once.
+func (t *Team) Remove(ctx context.Context) error {
+	defer t.cluster.close()
+	t.stop()
+	t.renewing.Wait()
+	return t.cluster.remove(ctx, t.job, t.id, nil)
+}
+
+// remove deletes a Job, of that UID where one is given, and returns when its pods
+// are gone. An API server that does not answer is asked again until ctx ends.
+func (c *connection) remove(ctx context.Context, name, id string, uid *string) error {
+	background := metav1.DeletePropagationBackground
+	options := metav1.DeleteOptions{PropagationPolicy: &background}
+	if uid != nil {
+		options.Preconditions = metav1.NewUIDPreconditions(*uid)
+	}
+	deleted := false
 	for {
-		found, err := t.list(ctx)
-		running := make([]pod, n)
-		ready := 0
-		var waiting []string
-		for _, p := range found {
-			if p.broken != "" {
-				return nil, fmt.Errorf("start pod %s: %s", p.name, p.broken)
-			}
-			if p.index >= 0 && p.index < n && p.running && running[p.index].name == "" {
-				running[p.index] = p
-				ready++
-			} else if p.waiting != "" && !slices.Contains(waiting, p.waiting) {
-				waiting = append(waiting, p.waiting)
+		var left []pod
+		var err error
+		if !deleted {
+			calling, cancel := context.WithTimeout(ctx, callBound)
+			err = c.dynamic.Resource(jobs).Namespace(c.namespace).Delete(calling, name, options)
+			cancel()
+			deleted = err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) // of another UID: it is gone
+		}
+		if deleted {
+			if left, err = c.list(ctx, id); err == nil && len(left) == 0 {
+				return nil
 			}
 		}
-		if err == nil && ready == n {
-			return running, nil
+		if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) {
+			return fmt.Errorf("remove job %s in namespace %s: %w", name, c.namespace, err)
 		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			if err != nil {
-				return nil, fmt.Errorf("wait for %d pods of job %s to run: %w", n, t.job, err)
+		if pause(ctx, lookEvery) != nil {
+			if err == nil {
+				err = fmt.Errorf("%d of its pods are left: %w", len(left), context.Cause(ctx))
 			}
-			return nil, fmt.Errorf("wait for pods of job %s to run: %d of %d do: %w: %s", t.job, ready, n, context.Cause(ctx), strings.Join(waiting, "; "))
+			return fmt.Errorf("remove job %s in namespace %s: %w", name, c.namespace, err)
 		}
 	}
 }
 
-// list is the Job's pods as they are now.
-func (t *Team) list(ctx context.Context) ([]pod, error) {
+// list is the pods of the Job with an id as they are now.
+func (c *connection) list(ctx context.Context, id string) ([]pod, error) {
 	ctx, cancel := context.WithTimeout(ctx, callBound)
 	defer cancel()
-	list, err := t.cluster.dynamic.Resource(pods).Namespace(t.cluster.namespace).List(ctx, metav1.ListOptions{LabelSelector: Label + "=" + t.id})
+	list, err := c.dynamic.Resource(pods).Namespace(c.namespace).List(ctx, metav1.ListOptions{LabelSelector: Label + "=" + id})
 	if err != nil {
-		return nil, fmt.Errorf("list pods of job %s: %w", t.job, err)
+		return nil, fmt.Errorf("list the workers' pods: %w", err)
 	}
 	var out []pod
 	for _, item := range list.Items {
 		out = append(out, podOf(&item))
 	}
 	return out, nil
-}
-
-// Remove deletes the Job with its pods and returns when they are gone. It may be
-// called more than once.
-func (t *Team) Remove(ctx context.Context) error {
-	defer t.cluster.close()
-	if err := t.cluster.deleteJob(ctx, t.job); err != nil {
-		return err
-	}
-	ticker := time.NewTicker(lookEvery)
-	defer ticker.Stop()
-	for {
-		left, err := t.list(ctx)
-		if err == nil && len(left) == 0 {
-			return nil
-		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			if err == nil {
-				err = fmt.Errorf("%d of its pods are left: %w", len(left), context.Cause(ctx))
-			}
-			return fmt.Errorf("remove job %s in namespace %s: %w", t.job, t.cluster.namespace, err)
-		}
-	}
-}
-
-func (c *connection) deleteJob(ctx context.Context, name string) error {
-	background := metav1.DeletePropagationBackground
-	err := c.dynamic.Resource(jobs).Namespace(c.namespace).Delete(ctx, name, metav1.DeleteOptions{PropagationPolicy: &background})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("remove job %s in namespace %s: %w", name, c.namespace, err)
-	}
-	return nil
-}
-
-// lastWords is the last line of a container's log that was not for the
-// controller.
-func lastWords(log string) string {
-	lines := strings.Split(strings.TrimSpace(log), "\n")
-	if len(lines) > 1 {
-		lines = lines[1:] // the first may be the rest of one
-	}
-	for _, line := range slices.Backward(lines) {
-		if !strings.HasPrefix(line, "{") {
-			return line
-		}
-	}
-	return ""
-}
-
-// A pod is what matters of one here.
-type pod struct {
-	name, node string
-	index      int
-	running    bool
-	waiting    string // why it does not run yet
-	broken     string // why it never will
-	fate       string // what became of it; empty while it runs
-}
-
-// hopeless are the reasons for which a container will never start, whatever
-// else happens.
-var hopeless = []string{"ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError"}
-
-func podOf(u *unstructured.Unstructured) pod {
-	p := pod{name: u.GetName(), index: -1}
-	if i, err := strconv.Atoi(u.GetLabels()["batch.kubernetes.io/job-completion-index"]); err == nil {
-		p.index = i
-	}
-	field := func(path ...string) string { s, _, _ := unstructured.NestedString(u.Object, path...); return s }
-	p.node = field("spec", "nodeName")
-	phase, reason, message := field("status", "phase"), field("status", "reason"), field("status", "message")
-	conditions, _, _ := unstructured.NestedSlice(u.Object, "status", "conditions")
-	for _, c := range conditions {
-		c, _ := c.(map[string]any)
-		if c["type"] == "PodScheduled" && c["status"] == "False" {
-			p.waiting = fmt.Sprintf("it is not scheduled (%v)", c["message"])
-		}
-		if c["type"] == "DisruptionTarget" && c["status"] == "True" {
-			p.fate = fmt.Sprintf("its pod was disrupted (%v: %v)", c["reason"], c["message"])
-		}
-	}
-	statuses, _, _ := unstructured.NestedSlice(u.Object, "status", "containerStatuses")
-	for _, s := range statuses {
-		s, _ := s.(map[string]any)
-		state, _ := s["state"].(map[string]any)
-		if waiting, ok := state["waiting"].(map[string]any); ok {
-			p.waiting = strings.TrimSuffix(fmt.Sprintf("%v: %v", waiting["reason"], waiting["message"]), ": <nil>")
-			if why, _ := waiting["reason"].(string); slices.Contains(hopeless, why) {
-				p.broken = p.waiting
-			}
-		}
-		if ended, ok := state["terminated"].(map[string]any); ok && p.fate == "" {
-			p.fate = fmt.Sprintf("its container ended (%v, exit code %v)", ended["reason"], ended["exitCode"])
-			if message, _ := ended["message"].(string); lastWords(message) != "" {
-				p.fate += ": " + lastWords(message)
-			}
-		}
-		_, p.running = state["running"].(map[string]any)
-	}
-	switch {
-	case reason != "":
-		p.fate = strings.TrimSuffix(fmt.Sprintf("its pod failed (%s: %s)", reason, message), ": )")
-	case u.GetDeletionTimestamp() != nil && p.fate == "":
-		p.fate = "its pod was deleted"
-	}
-	if phase == "Failed" || phase == "Succeeded" {
-		p.running = false
-		p.broken = p.fate
-	}
-	return p
 }
