@@ -10,6 +10,8 @@ import (
 	"math/big"
 	"slices"
 	"strings"
+
+	"github.com/brunt-dev/brunt/scenarios/jsonpath"
 )
 
 // differs says why an answer is not this one; "" when it is.
@@ -23,18 +25,21 @@ func (a Answer) differs(status int, body []byte) string {
 	if len(a.JSON) == 0 {
 		return ""
 	}
-	document, err := decode(body)
-	if err != nil {
+	if !json.Valid(body) {
 		return "it is not JSON"
 	}
 	for _, src := range slices.Sorted(maps.Keys(a.JSON)) {
-		p, err := parsePath(src)
+		p, err := jsonpath.Parse(src)
 		if err != nil {
 			return err.Error()
 		}
-		found, ok := p.find(document)
-		if !ok {
-			return "it has nothing at " + src
+		raw, err := p.Find(body)
+		if err != nil {
+			return "it has nothing at " + p.Missing(body)
+		}
+		found, err := decode(raw)
+		if err != nil {
+			return "it is not JSON"
 		}
 		if want, err := normal(a.JSON[src]); err != nil || !same(want, found) {
 			return fmt.Sprintf("%s is %s", src, brief(found))

@@ -122,26 +122,3 @@ func TestSplitReference(t *testing.T) {
 		}
 	}
 }
-
-// No path makes finding it panic, and one that parses starts at the top.
-func FuzzPath(f *testing.F) {
-	for _, seed := range []string{"$", "$.a", "$.a[0].b-c", `$["x y"]`, "$.", "$[", "$[-1]", `$["`, "a"} {
-		f.Add(seed)
-	}
-	document, err := decode([]byte(`{"a":[{"b-c":1}],"x y":null}`))
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Fuzz(func(t *testing.T, src string) {
-		p, err := parsePath(src)
-		if err != nil {
-			return
-		}
-		if !strings.HasPrefix(src, "$") {
-			t.Errorf("%q was taken", src)
-		}
-		if _, ok := p.find(document); !ok && len(p) == 0 {
-			t.Errorf("%q does not find the top", src)
-		}
-	})
-}

@@ -36,6 +36,7 @@ import (
 	"time"
 
 	"github.com/brunt-dev/brunt/chaos"
+	"github.com/brunt-dev/brunt/scenarios/jsonpath"
 )
 
 // Kind is the name of this kind in scenarios and receipts.
@@ -140,8 +141,8 @@ func (l Look) validate(report func(field, message, hint string)) {
 			continue
 		}
 		for src := range a.JSON {
-			if _, err := parsePath(src); err != nil {
-				report(field+".json", err.Error(), "a path is like $.status.replicas or $.items[0].size")
+			if _, err := jsonpath.Parse(src); err != nil {
+				report(field+".json", err.Error(), jsonpath.Hint)
 			}
 		}
 	}

@@ -28,6 +28,10 @@ var mayImport = []struct {
 	{"scenarios/cluster/*", []string{"scenarios/cluster"}},
 	{"scenarios/engine", []string{"scenarios", "generators", "chaos", "scenarios/probes", "reports/journal"}},
 	{"scenarios/probes", nil},
+	// Loads, faults and probes that look into JSON name values the same way.
+	{"scenarios/jsonpath", nil},
+	{"scenarios/probes/http", []string{"scenarios/probes", "scenarios/jsonpath"}},
+	{"chaos/http", []string{"chaos", "scenarios/jsonpath"}},
 	{"scenarios/probes/probetest", []string{"scenarios/probes"}},
 	{"scenarios/probes/*", []string{"scenarios/probes"}},
 	{"scenarios/decode", nil},
@@ -38,7 +42,7 @@ var mayImport = []struct {
 	// A vegeta target file is played over the one HTTP client.
 	{"generators/vegeta", []string{"generators", "generators/http"}},
 	// The HTTP client hands loads that need no more to the fast path.
-	{"generators/http", []string{"generators", "generators/lane"}},
+	{"generators/http", []string{"generators", "generators/lane", "scenarios/jsonpath"}},
 	{"generators/*", []string{"generators"}},
 	{"generators", nil},
 	{"chaos/middlebox", nil},

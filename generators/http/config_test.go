@@ -2,7 +2,6 @@ package http
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -294,114 +293,6 @@ func TestBounds(t *testing.T) {
 			t.Errorf("%q is accepted as %+v", bad, b)
 		}
 	}
-}
-
-func TestJSONPath(t *testing.T) {
-	const body = ` {"a": {"b": [1, {"c d": "x\"y"}, [true, null]], "": 0, "a.b": 1}, "e\u0041": "é", "dup": 1, "dup": 2, "n": -1.5e3, "empty": []} `
-	for _, test := range []struct{ path, want, fails string }{
-		{"$", strings.TrimSpace(body), ""},
-		{"$.a.b[0]", "1", ""},
-		{"$.a.b[1]['c d']", `"x\"y"`, ""},
-		{`$.a["b"][-1][0]`, "true", ""},
-		{"$.a.b[2][1]", "null", ""},
-		{"$.a.b[*]", "1", ""},
-		{"$['a']['']", "0", ""},
-		{"$.a['a.b']", "1", ""},
-		{"$.eA", `"é"`, ""},
-		{"$.dup", "2", ""}, // as encoding/json has it
-		{"$.n", "-1.5e3", ""},
-		{"$.empty", "[]", ""},
-		{"$.empty[0]", "", "nothing is there"},
-		{"$.a.b[3]", "", "nothing is there"},
-		{"$.a.b[-4]", "", "nothing is there"},
-		{"$.a.b.c", "", "nothing is there"},
-		{"$.x", "", "nothing is there"},
-		{"$.n.x", "", "nothing is there"},
-	} {
-		p, err := parseJSONPath(test.path)
-		if err != nil {
-			t.Errorf("%s: %v", test.path, err)
-			continue
-		}
-		got, err := p.find([]byte(body))
-		if fmt.Sprint(err) != test.fails && (err != nil || test.fails != "") {
-			t.Errorf("%s: error %v, want %q", test.path, err, test.fails)
-		}
-		if string(got) != test.want {
-			t.Errorf("%s: %s, want %s", test.path, got, test.want)
-		}
-	}
-	for _, bad := range []string{"", "a", "$a", "$.", "$..a", "$.*", "$[", "$[a]", "$['a", "$['a'", "$[1", "$" + strings.Repeat(".a", 101)} {
-		if _, err := parseJSONPath(bad); err == nil {
-			t.Errorf("%q is accepted", bad)
-		}
-	}
-	deep := []byte(strings.Repeat("[", 1<<20))
-	p, _ := parseJSONPath("$[0]")
-	if _, err := p.find(deep); err == nil {
-		t.Error("a body without an end is accepted")
-	}
-}
-
-// FuzzJSONPath: on valid JSON a path leads where encoding/json leads; on
-// anything else it does no harm.
-func FuzzJSONPath(f *testing.F) {
-	for _, seed := range []string{`{"a":[1,{"b":"c"}]}`, `[[],{}]`, `{"a":{"a":1},"a":2}`, `"x"`, `{`, `{"a\u0062":[null]}`, `[1,2`, `{"a" 1}`} {
-		f.Add([]byte(seed), "$.a[0]")
-		f.Add([]byte(seed), "$[1].b")
-		f.Add([]byte(seed), "$['a'][-1]")
-	}
-	f.Fuzz(func(t *testing.T, body []byte, path string) {
-		p, err := parseJSONPath(path)
-		if err != nil {
-			return
-		}
-		raw, err := p.find(body)
-		var whole any
-		if json.Unmarshal(body, &whole) != nil {
-			return
-		}
-		want, found := walk(whole, p.steps)
-		if (err == nil) != found {
-			t.Fatalf("%s in %q: error %v, but found is %v", path, body, err, found)
-		}
-		if !found {
-			return
-		}
-		var have any
-		if err := json.Unmarshal(raw, &have); err != nil {
-			t.Fatalf("%s in %q: %q: %v", path, body, raw, err)
-		}
-		if diff := cmp.Diff(want, have); diff != "" {
-			t.Fatalf("%s in %q (-want +got):\n%s", path, body, diff)
-		}
-	})
-}
-
-// walk follows a path through decoded JSON.
-func walk(v any, steps []jsonStep) (any, bool) {
-	for _, s := range steps {
-		if s.element {
-			list, ok := v.([]any)
-			i := s.index
-			if i < 0 {
-				i += len(list)
-			}
-			if !ok || i < 0 || i >= len(list) {
-				return nil, false
-			}
-			v = list[i]
-			continue
-		}
-		object, ok := v.(map[string]any)
-		if !ok {
-			return nil, false
-		}
-		if v, ok = object[s.name]; !ok {
-			return nil, false
-		}
-	}
-	return v, true
 }
 
 // FuzzThink: what is accepted draws within bounds.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/brunt-dev/brunt/generators"
+	"github.com/brunt-dev/brunt/scenarios/jsonpath"
 )
 
 // An expectation is what an answer must be. The zero expectation wants a
@@ -30,7 +31,7 @@ type statusRange struct{ from, to int }
 
 // A jsonExpectation is a value that must be found at a path.
 type jsonExpectation struct {
-	path jsonPath
+	path jsonpath.Path
 	text *generators.Template // the value when it is a string
 	want any                  // otherwise, as encoding/json would decode it
 }
@@ -81,7 +82,7 @@ func (cp *compiler) expectation(r *request, s Step, at string) {
 	for _, path := range sortedKeys(c.JSON) {
 		field := join(at, "json") + "." + path
 		e := jsonExpectation{want: normalise(c.JSON[path])}
-		if e.path, err = parseJSONPath(path); err != nil {
+		if e.path, err = jsonpath.Parse(path); err != nil {
 			cp.reportError(field, err)
 			continue
 		}
@@ -274,7 +275,7 @@ func (e *expectation) check(a *answer, scope generators.Scope, tmp []byte) error
 }
 
 func (e *jsonExpectation) check(body []byte, scope generators.Scope) error {
-	raw, err := e.path.find(body)
+	raw, err := e.path.Find(body)
 	if err != nil {
 		return checkFailed("%s: %v", e.path, err)
 	}

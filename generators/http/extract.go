@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/brunt-dev/brunt/scenarios/jsonpath"
 )
 
 // An extraction takes one variable from an answer.
@@ -29,7 +31,7 @@ func (cp *compiler) extractions(r *request, s Step, at string) {
 			cp.report(field, fmt.Sprintf("%q cannot be the name of a variable", variable), "use letters, digits and '_'")
 			continue
 		case strings.HasPrefix(source, "$"):
-			path, err := parseJSONPath(source)
+			path, err := jsonpath.Parse(source)
 			if err != nil {
 				cp.reportError(field, err)
 				continue
@@ -76,8 +78,8 @@ func isVariable(s string) bool {
 
 // jsonText is the text of the value at a path: a string without its quotes,
 // anything else as it stands in the body. null is no value.
-func jsonText(path jsonPath, body []byte) (string, bool) {
-	raw, err := path.find(body)
+func jsonText(path jsonpath.Path, body []byte) (string, bool) {
+	raw, err := path.Find(body)
 	if err != nil || len(raw) == 0 || string(raw) == "null" {
 		return "", false
 	}

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/brunt-dev/brunt/scenarios/jsonpath"
 )
 
 // Config is the probe as a scenario writes it.
@@ -55,8 +57,8 @@ func (c Config) Validate(report func(field, message, hint string)) {
 		}
 	}
 	if c.JSON != "" {
-		if _, err := parsePath(c.JSON); err != nil {
-			report("json", err.Error(), "a path is like $.status.replicas or $.items[0].size")
+		if _, err := jsonpath.Parse(c.JSON); err != nil {
+			report("json", err.Error(), jsonpath.Hint)
 		}
 		if c.Value == valueLatency {
 			report("value", "a reading is either the latency or the number at json", "watch two things, or leave one out")

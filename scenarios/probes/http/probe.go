@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/brunt-dev/brunt/scenarios/jsonpath"
 	"github.com/brunt-dev/brunt/scenarios/probes"
 )
 
@@ -21,7 +22,7 @@ const maxBody = 1 << 20
 // probe looks at one URL again and again.
 type probe struct {
 	config Config
-	path   path
+	path   jsonpath.Path
 	allow  func(address string) error
 }
 
@@ -40,7 +41,7 @@ func New(c Config, env probes.Env) (probes.Probe, error) {
 	}
 	p := &probe{config: c, allow: env.Allow}
 	if c.JSON != "" {
-		p.path, _ = parsePath(c.JSON) // Validate has seen it
+		p.path, _ = jsonpath.Parse(c.JSON) // Validate has seen it
 	}
 	return p, nil
 }
@@ -99,8 +100,8 @@ func (p *probe) look(ctx context.Context, client *nethttp.Client) probes.Reading
 		return p.failed(err)
 	}
 	switch {
-	case p.path != nil || p.config.JSON != "":
-		n, err := p.path.number(body)
+	case p.config.JSON != "":
+		n, err := number(p.path, body)
 		if err != nil {
 			return probes.Reading{Text: seen, Err: err}
 		}
