@@ -101,7 +101,7 @@ func (f *fault) data() (data, error) {
 		d.Undo = &undo
 	}
 	for step, argv := range map[string][]string{stepInject: c.Inject, stepUndo: c.Undo, stepVerify: c.Verify} {
-		if name, found := secretIn(argv, c.Env, os.Environ()); found {
+		if name, found := chaos.SecretIn(argv, os.Environ(), c.Env); found {
 			return data{}, fmt.Errorf("%s: an argument holds the value of the environment variable %s, and arguments are written to the receipt: name it in env, and let the command read it itself (in a shell's script, write $$%[2]s)", step, name)
 		}
 	}

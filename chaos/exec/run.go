@@ -119,7 +119,7 @@ func (d data) environ() (environ []string, hide secrets, err error) {
 			continue
 		}
 		environ = append(environ, name+"="+value)
-		if len(value) >= shortestSecret {
+		if len(value) >= chaos.ShortestSecret {
 			hide = append(hide, value, "${"+name+"}")
 		}
 	}

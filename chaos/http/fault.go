@@ -175,7 +175,7 @@ func (d data) rehearse(lookup func(string) (string, bool), environ []string) err
 		for _, value := range c.Headers {
 			texts = append(texts, value)
 		}
-		if name, found := secretIn(texts, environ); found {
+		if name, found := chaos.SecretIn(texts, environ, nil); found {
 			return fmt.Errorf("%s %s holds the value of the environment variable %s, and it would be written to the receipt: put it into a header with headers_from_env", c.Method, host(c.URL), name)
 		}
 	}

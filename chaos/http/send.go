@@ -12,6 +12,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/brunt-dev/brunt/chaos"
 )
 
 const (
@@ -153,7 +155,7 @@ func (c call) header(lookup func(string) (string, bool)) (nethttp.Header, error)
 func (c call) hide(text string) string {
 	for _, reference := range c.FromEnv {
 		_, variable := splitReference(reference)
-		if value := os.Getenv(variable); len(value) >= shortestSecret {
+		if value := os.Getenv(variable); len(value) >= chaos.ShortestSecret {
 			text = strings.ReplaceAll(text, value, "${"+variable+"}")
 		}
 	}
