@@ -61,6 +61,7 @@ var mayImport = []struct {
 	{"reports/objective", []string{"reports/scaling", "reports/journal"}},
 	{"reports/scaling", []string{"reports/journal"}},
 	{"reports/journal", nil},
+	{"reports/journal/journaltest", []string{"reports/journal"}},
 }
 
 // standardOnly use nothing but the standard library beside the module itself.

@@ -221,7 +221,7 @@ func TestLiveJournalThatForgot(t *testing.T) {
 		"phase a 0s..60s", "phase b 60s..70s", "load browse timeout=1s",
 		"ops 0s..50s browse.get ok 100×1ms", "ops 50s..60s browse.get ok 100×100ms",
 	} {
-		if _, err := w.do(line); err != nil {
+		if _, err := w.Do(strings.Fields(line)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -242,7 +242,7 @@ func BenchmarkJudgeHour(b *testing.B) {
 		"ops 0s..3600s browse.buy timeout 10×1s",
 		"end 3600s completed",
 	} {
-		if _, err := w.do(line); err != nil {
+		if _, err := w.Do(strings.Fields(line)); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -1,21 +1,17 @@
 package objective
 
 import (
-	"bufio"
 	"flag"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/brunt-dev/brunt/reports/journal"
+	"github.com/brunt-dev/brunt/reports/journal/journaltest"
 )
 
 var update = flag.Bool("update", false, "write what is found into testdata/*.test")
@@ -47,46 +43,7 @@ var update = flag.Bool("update", false, "write what is found into testdata/*.tes
 //
 // and every load has a LoadSecond event for every second up to the end.
 func TestScripts(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.test")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no scripts", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".test"), func(t *testing.T) { runScript(t, file) })
-	}
-}
-
-func runScript(t *testing.T, file string) {
-	src, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got strings.Builder
-	w := newWorld()
-	scan := bufio.NewScanner(strings.NewReader(string(src)))
-	for n := 1; scan.Scan(); n++ {
-		line := scan.Text()
-		if strings.HasPrefix(line, "\t") {
-			continue // what was found before
-		}
-		fmt.Fprintln(&got, line)
-		out, err := w.do(line)
-		if err != nil {
-			t.Fatalf("%s:%d: %s: %v", file, n, line, err)
-		}
-		for _, l := range out {
-			fmt.Fprintf(&got, "\t%s\n", l)
-		}
-	}
-	if *update {
-		if err := os.WriteFile(file, []byte(got.String()), 0o666); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if diff := cmp.Diff(string(src), got.String()); diff != "" {
-		t.Errorf("%s (run with -update to accept)\n%s", file, diff)
-	}
+	journaltest.Play(t, *update, func() journaltest.World { return newWorld() })
 }
 
 // A world is a journal in the making. Things are kept by when they become
@@ -156,23 +113,14 @@ func (w *world) journal(at time.Duration) *journal.Journal {
 
 const forever = time.Duration(1 << 62)
 
-func (w *world) do(line string) (out []string, err error) {
-	line, _, _ = strings.Cut(line, "#")
-	f := strings.Fields(line)
-	if len(f) == 0 {
-		return nil, nil
-	}
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("cannot read: %v", r)
-		}
-	}()
+// Do takes one line of a script.
+func (w *world) Do(f []string) ([]string, error) {
 	rest := func(n int) string { return strings.Join(f[n:], " ") }
 	switch f[0] {
 	case "clear":
 		*w = *newWorld()
 	case "phase":
-		from, to := parseSpan(f[2])
+		from, to := journaltest.Span(f[2])
 		w.plan.Phases = append(w.plan.Phases, journal.PhasePlan{Name: f[1], Start: from, End: to, Exclude: len(f) > 3})
 		w.plan.Duration = max(w.plan.Duration, to)
 		w.end = max(w.end, to)
@@ -181,7 +129,7 @@ func (w *world) do(line string) (out []string, err error) {
 	case "probe":
 		w.plan.Probes = append(w.plan.Probes, journal.ProbePlan{Name: f[1], Unit: strings.Join(f[2:], "")})
 	case "fault":
-		w.plan.Faults = append(w.plan.Faults, journal.FaultPlan{Name: f[1], Phase: f[2], At: dur(f[3]), For: dur(f[4]), OneShot: len(f) > 5})
+		w.plan.Faults = append(w.plan.Faults, journal.FaultPlan{Name: f[1], Phase: f[2], At: journaltest.Duration(f[3]), For: journaltest.Duration(f[4]), OneShot: len(f) > 5})
 	case "objective":
 		line, _ := strconv.Atoi(f[1])
 		w.plan.Objectives = append(w.plan.Objectives, journal.ObjectivePlan{Line: line, Phase: strings.Trim(f[2], "-"), Source: rest(3)})
@@ -190,36 +138,36 @@ func (w *world) do(line string) (out []string, err error) {
 	case "measure":
 		w.ops(journal.Measure(f[1]), f[2], f[3], f[4], f[5:])
 	case "status":
-		from, to := parseSpan(f[1])
+		from, to := journaltest.Span(f[1])
 		for ; from < to; from += time.Second {
-			w.second(f[2], int64(from/time.Second)+1).Status[f[3]] += int64(num(f[4]))
+			w.second(f[2], int64(from/time.Second)+1).Status[f[3]] += int64(journaltest.Number(f[4]))
 		}
 	case "event":
-		w.event(journal.Event{At: dur(f[1]), Kind: journal.FaultState, Name: f[2], State: f[3]})
+		w.event(journal.Event{At: journaltest.Duration(f[1]), Kind: journal.FaultState, Name: f[2], State: f[3]})
 	case "reading":
-		w.reading(dur(f[1]), f[2], num(f[3]))
+		w.reading(journaltest.Duration(f[1]), f[2], journaltest.Number(f[3]))
 	case "readings":
-		from, to := parseSpan(f[1])
-		for ; from < to; from += dur(f[3]) {
-			w.reading(from, f[4], num(f[5]))
+		from, to := journaltest.Span(f[1])
+		for ; from < to; from += journaltest.Duration(f[3]) {
+			w.reading(from, f[4], journaltest.Number(f[5]))
 		}
 	case "autoscaler":
 		p := journal.ProbePlan{Name: f[1], Series: []string{"ready", "replicas", "desired", "pods", "metric"}, Scaling: &journal.ScalingPlan{}}
 		if len(f) > 2 {
-			p.Scaling.PerReplica = num(strings.TrimPrefix(f[2], "per_replica="))
+			p.Scaling.PerReplica = journaltest.Number(strings.TrimPrefix(f[2], "per_replica="))
 		}
 		w.plan.Probes = append(w.plan.Probes, p)
 	case "series":
-		from, to := parseSpan(f[1])
-		w.series(from, to, dur(f[3]), f[4], f[5:])
+		from, to := journaltest.Span(f[1])
+		w.series(from, to, journaltest.Duration(f[3]), f[4], f[5:])
 	case "object":
-		w.object(f)
+		w.event(journaltest.Object(f[1:]))
 	case "lookfailed":
-		w.event(journal.Event{At: dur(f[1]), Kind: journal.ProbeFailed, Name: f[2], Text: "connection refused"})
+		w.event(journal.Event{At: journaltest.Duration(f[1]), Kind: journal.ProbeFailed, Name: f[2], Text: "connection refused"})
 	case "crash":
-		w.event(journal.Event{At: dur(f[1]), Kind: journal.ProbeFailed, Name: f[2], State: "crashed", Text: rest(3)})
+		w.event(journal.Event{At: journaltest.Duration(f[1]), Kind: journal.ProbeFailed, Name: f[2], State: "crashed", Text: rest(3)})
 	case "end":
-		w.end, w.state = dur(f[1]), f[2]
+		w.end, w.state = journaltest.Duration(f[1]), f[2]
 	case "judge":
 		return w.judge(rest(1)), nil
 	case "abort":
@@ -227,13 +175,13 @@ func (w *world) do(line string) (out []string, err error) {
 		if err != nil {
 			return nil, err
 		}
-		return tellBreach(o.Breached(w.journal(dur(f[1])), dur(f[1])+400*time.Microsecond)), nil
+		return tellBreach(o.Breached(w.journal(journaltest.Duration(f[1])), journaltest.Duration(f[1])+400*time.Microsecond)), nil
 	case "live":
 		o, err := Compile(rest(2))
 		if err != nil {
 			return nil, err
 		}
-		return tellBreach(o.BreachedExpectation(w.journal(dur(f[1])), dur(f[1])+400*time.Microsecond)), nil
+		return tellBreach(o.BreachedExpectation(w.journal(journaltest.Duration(f[1])), journaltest.Duration(f[1])+400*time.Microsecond)), nil
 	default:
 		return nil, fmt.Errorf("unknown word %q", f[0])
 	}
@@ -278,15 +226,15 @@ func (w *world) addLoad(name string, options []string) {
 		case "steps":
 			l.Steps = strings.Split(v, ",")
 		case "timeout":
-			l.Timeout = dur(v)
+			l.Timeout = journaltest.Duration(v)
 		case "patience":
-			l.Patience = dur(v)
+			l.Patience = journaltest.Duration(v)
 		case "model":
 			l.Model = v
 		case "plan":
 			at, rate, _ := strings.Cut(v, ":")
-			from, to := parseSpan(at)
-			l.Segments = append(l.Segments, journal.Segment{Start: from, End: to, From: num(rate), To: num(rate)})
+			from, to := journaltest.Span(at)
+			l.Segments = append(l.Segments, journal.Segment{Start: from, End: to, From: journaltest.Number(rate), To: journaltest.Number(rate)})
 		default:
 			panic("option " + key)
 		}
@@ -297,11 +245,11 @@ func (w *world) addLoad(name string, options []string) {
 // ops makes operations for every second of a span.
 func (w *world) ops(m journal.Measure, at, what, outcome string, groups []string) {
 	load, step, _ := strings.Cut(what, ".")
-	from, to := parseSpan(at)
+	from, to := journaltest.Span(at)
 	for ; from < to; from += time.Second {
 		for _, g := range groups {
 			count, latency, _ := strings.Cut(g, "×")
-			n, d := int64(num(count)), dur(latency)
+			n, d := int64(journaltest.Number(count)), journaltest.Duration(latency)
 			h := journal.NewHistogram()
 			if err := h.RecordValues(int64(d), n); err != nil {
 				panic(err)
@@ -345,7 +293,7 @@ func (w *world) series(from, to, every time.Duration, probe string, settings []s
 	}
 	for _, s := range settings {
 		name, v, _ := strings.Cut(s, "=")
-		all[name] = num(v)
+		all[name] = journaltest.Number(v)
 	}
 	for at := from; at < to; at = at.Truncate(every) + every {
 		b := w.batch(at)
@@ -353,39 +301,4 @@ func (w *world) series(from, to, every time.Duration, probe string, settings []s
 		ready := all["ready"]
 		b.Events = append(b.Events, journal.Event{At: at, Kind: journal.ProbeReading, Name: probe, Value: &ready, Series: maps.Clone(all)})
 	}
-}
-
-func (w *world) object(f []string) {
-	at, within, _ := strings.Cut(f[1], "±")
-	o := &journal.Object{At: dur(at), Within: dur(within), Object: f[3], What: f[4]}
-	rest := f[5:]
-	if len(rest) > 0 {
-		if a, b, ok := strings.Cut(rest[0], "->"); ok {
-			x, y := num(a), num(b)
-			o.From, o.To, rest = &x, &y, rest[1:]
-		}
-	}
-	o.Text = strings.Join(rest, " ")
-	w.event(journal.Event{At: o.At + o.Within, Kind: journal.ObjectEvent, Name: f[2], Object: o})
-}
-
-func parseSpan(s string) (from, to time.Duration) {
-	a, b, _ := strings.Cut(s, "..")
-	return dur(a), dur(b)
-}
-
-func dur(s string) time.Duration {
-	d, err := time.ParseDuration(s)
-	if err != nil {
-		panic(err)
-	}
-	return d
-}
-
-func num(s string) float64 {
-	v, err := strconv.ParseFloat(s, 64)
-	if err != nil {
-		panic(err)
-	}
-	return v
 }

@@ -1,21 +1,16 @@
 package scaling
 
 import (
-	"bufio"
 	"flag"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/brunt-dev/brunt/reports/journal"
+	"github.com/brunt-dev/brunt/reports/journal/journaltest"
 )
 
 var update = flag.Bool("update", false, "write what is found into testdata/*.test")
@@ -39,46 +34,7 @@ var update = flag.Bool("update", false, "write what is found into testdata/*.tes
 //	measure PROBE [FROM..TO]
 //	back PROBE N AT
 func TestScripts(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.test")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no scripts", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".test"), func(t *testing.T) { runScript(t, file) })
-	}
-}
-
-func runScript(t *testing.T, file string) {
-	src, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got strings.Builder
-	w := newWorld()
-	scan := bufio.NewScanner(strings.NewReader(string(src)))
-	for n := 1; scan.Scan(); n++ {
-		line := scan.Text()
-		if strings.HasPrefix(line, "\t") {
-			continue // what was found before
-		}
-		fmt.Fprintln(&got, line)
-		out, err := w.do(line)
-		if err != nil {
-			t.Fatalf("%s:%d: %s: %v", file, n, line, err)
-		}
-		for _, l := range out {
-			fmt.Fprintf(&got, "\t%s\n", l)
-		}
-	}
-	if *update {
-		if err := os.WriteFile(file, []byte(got.String()), 0o666); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if diff := cmp.Diff(string(src), got.String()); diff != "" {
-		t.Errorf("%s (run with -update to accept)\n%s", file, diff)
-	}
+	journaltest.Play(t, *update, func() journaltest.World { return newWorld() })
 }
 
 // A world is a run in the making.
@@ -148,20 +104,11 @@ func (w *world) readings(probe string, settings []setting) []journal.Event {
 	return out
 }
 
-func (w *world) do(line string) (out []string, err error) {
-	line, _, _ = strings.Cut(line, "#")
-	f := strings.Fields(line)
-	if len(f) == 0 {
-		return nil, nil
-	}
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("cannot read: %v", r)
-		}
-	}()
+// Do takes one line of a script.
+func (w *world) Do(f []string) ([]string, error) {
 	switch f[0] {
 	case "phase":
-		from, to := span(f[2])
+		from, to := journaltest.Span(f[2])
 		w.plan.Phases = append(w.plan.Phases, journal.PhasePlan{Name: f[1], Start: from, End: to, Exclude: len(f) > 3})
 		w.plan.Duration, w.end = max(w.plan.Duration, to), max(w.end, to)
 	case "load", "users":
@@ -175,9 +122,9 @@ func (w *world) do(line string) (out []string, err error) {
 			}
 			switch key {
 			case "per_replica":
-				p.Scaling.PerReplica = num(v)
+				p.Scaling.PerReplica = journaltest.Number(v)
 			case "price":
-				p.Scaling.Price = num(v)
+				p.Scaling.Price = journaltest.Number(v)
 			default:
 				panic("option " + key)
 			}
@@ -186,35 +133,35 @@ func (w *world) do(line string) (out []string, err error) {
 	case "from":
 		w.from(f)
 	case "blind":
-		from, to := span(f[1])
+		from, to := journaltest.Span(f[1])
 		w.blind[f[2]] = append(w.blind[f[2]], Span{from, to})
 	case "object":
-		w.object(f)
+		w.events = append(w.events, journaltest.Object(f[1:]))
 	case "ops":
 		w.ops(f)
 	case "served":
-		from, to := span(f[1])
+		from, to := journaltest.Span(f[1])
 		for ; from < to; from += time.Second {
 			c := w.second(f[2], from)
 			if c.Served == nil {
 				c.Served = map[string]int64{}
 			}
-			c.Served[f[3]] += int64(num(f[4]))
+			c.Served[f[3]] += int64(journaltest.Number(f[4]))
 		}
 	case "end":
-		w.end, w.state = dur(f[1]), f[2]
+		w.end, w.state = journaltest.Duration(f[1]), f[2]
 	case "steps":
 		return tellSteps(Analyse(w.journal(), f[1])), nil
 	case "measure":
 		a := Analyse(w.journal(), f[1])
 		spans := a.Judged
 		if len(f) > 2 {
-			from, to := span(f[2])
+			from, to := journaltest.Span(f[2])
 			spans = []Span{{from, to}}
 		}
 		return tellMeasures(a.Measure(spans)), nil
 	case "back":
-		_, st := Analyse(w.journal(), f[1]).Back(num(f[2]), dur(f[3]))
+		_, st := Analyse(w.journal(), f[1]).Back(journaltest.Number(f[2]), journaltest.Duration(f[3]))
 		return []string{tellStage(st)}, nil
 	default:
 		return nil, fmt.Errorf("unknown word %q", f[0])
@@ -226,29 +173,29 @@ func (w *world) load(f []string) {
 	l := journal.LoadPlan{Name: f[1], Model: map[string]string{"load": "open", "users": "closed"}[f[0]], Steps: []string{"get"}}
 	for _, piece := range f[2:] {
 		at, rates, _ := strings.Cut(piece, ":")
-		from, to := span(at)
+		from, to := journaltest.Span(at)
 		a, b, ramp := strings.Cut(rates, "->")
 		if !ramp {
 			b = a
 		}
-		l.Segments = append(l.Segments, journal.Segment{Start: from, End: to, From: num(a), To: num(b)})
+		l.Segments = append(l.Segments, journal.Segment{Start: from, End: to, From: journaltest.Number(a), To: journaltest.Number(b)})
 		w.plan.Duration, w.end = max(w.plan.Duration, to), max(w.end, to)
 	}
 	w.plan.Loads = append(w.plan.Loads, l)
 }
 
 func (w *world) from(f []string) {
-	s := setting{at: dur(f[1])}
+	s := setting{at: journaltest.Duration(f[1])}
 	for _, v := range f[3:] {
 		name, number, series := strings.Cut(v, "=")
 		if !series {
-			s.value = num(name)
+			s.value = journaltest.Number(name)
 			continue
 		}
 		if s.series == nil {
 			s.series = map[string]float64{}
 		}
-		s.series[name] = num(number)
+		s.series[name] = journaltest.Number(number)
 	}
 	// What is not named stays as it was.
 	if before := w.settings[f[2]]; len(before) > 0 && s.series != nil {
@@ -260,29 +207,6 @@ func (w *world) from(f []string) {
 		s.value = s.series["ready"]
 	}
 	w.settings[f[2]] = append(w.settings[f[2]], s)
-}
-
-func (w *world) object(f []string) {
-	at, within, _ := strings.Cut(f[1], "±")
-	o := &journal.Object{At: dur(at), Object: f[3], What: f[4]}
-	if within != "" {
-		o.Within = dur(within)
-	}
-	rest := f[5:]
-	if len(rest) > 0 {
-		if a, b, ok := strings.Cut(rest[0], "->"); ok {
-			x, y := num(a), num(b)
-			o.From, o.To = &x, &y
-			rest = rest[1:]
-		}
-	}
-	if len(rest) > 0 {
-		if on, ok := strings.CutPrefix(rest[0], "on="); ok {
-			o.On, rest = on, rest[1:]
-		}
-	}
-	o.Text = strings.Join(rest, " ")
-	w.events = append(w.events, journal.Event{At: max(o.At+o.Within, 0), Kind: journal.ObjectEvent, Name: f[2], Object: o})
 }
 
 func (w *world) second(load string, from time.Duration) *journal.LoadCounts {
@@ -297,8 +221,8 @@ func (w *world) second(load string, from time.Duration) *journal.LoadCounts {
 }
 
 func (w *world) ops(f []string) {
-	from, to := span(f[1])
-	n := int64(num(f[4]))
+	from, to := journaltest.Span(f[1])
+	n := int64(journaltest.Number(f[4]))
 	for ; from < to; from += time.Second {
 		h := journal.NewHistogram()
 		if err := h.RecordValues(int64(10*time.Millisecond), n); err != nil {
@@ -391,25 +315,4 @@ func tellMeasures(m Measures) []string {
 		lines = append(lines, "cost "+number(*m.Cost))
 	}
 	return lines
-}
-
-func span(s string) (from, to time.Duration) {
-	a, b, _ := strings.Cut(s, "..")
-	return dur(a), dur(b)
-}
-
-func dur(s string) time.Duration {
-	d, err := time.ParseDuration(s)
-	if err != nil {
-		panic(err)
-	}
-	return d
-}
-
-func num(s string) float64 {
-	v, err := strconv.ParseFloat(s, 64)
-	if err != nil {
-		panic(err)
-	}
-	return v
 }
