@@ -12,21 +12,20 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/brunt-dev/brunt/chaos"
-	"github.com/brunt-dev/brunt/scenarios"
-	"github.com/brunt-dev/brunt/scenarios/probes"
 )
 
 func rbacCommand() *cobra.Command {
 	var vars map[string]string
-	var user, account string
+	var user, account, on string
 	cmd := &cobra.Command{
 		Use:   "rbac SCENARIO",
 		Short: "Print the smallest Kubernetes role that a scenario needs",
 		Long: `rbac prints, as YAML for kubectl apply, what a scenario's faults and probes need to
 be let do in the cluster: a Role in the target's namespace, and a ClusterRole where
 they touch or watch nodes or other things outside of all namespaces. With --user or
---service-account it prints the bindings too. It connects to nothing; brunt plan
-asks the cluster whether the role is there.`,
+--service-account it prints the bindings too, with --on kubernetes what workers in
+pods need as well. It connects to nothing; brunt plan, with the same --on, asks the
+cluster whether the role is there.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			scenario, err := loadScenario(args[0], vars, cmd.ErrOrStderr())
@@ -41,7 +40,13 @@ asks the cluster whether the role is there.`,
 			if err != nil {
 				return exit(exitUsage, err)
 			}
-			needs := accessOf(plan)
+			if on != "" && on != onKubernetes {
+				return exit(exitUsage, fmt.Errorf("brunt: --on %s: workers run on kubernetes, or here without --on", on))
+			}
+			if on != "" && plan.Kubernetes.Namespace == "" {
+				return exit(exitUsage, fmt.Errorf("brunt: %w", errNoNamespace))
+			}
+			needs := accessOf(parties(plan, on))
 			if len(needs) == 0 {
 				return exit(exitUsage, errors.New("brunt: the scenario touches nothing in Kubernetes"))
 			}
@@ -50,26 +55,9 @@ asks the cluster whether the role is there.`,
 	}
 	cmd.Flags().StringVar(&user, "user", "", "bind the roles to this user")
 	cmd.Flags().StringVar(&account, "service-account", "", "bind the roles to this service account, as NAMESPACE:NAME")
+	cmd.Flags().StringVar(&on, "on", "", "where the workers of the run are to be: kubernetes adds what their pods take")
 	varFlag(cmd, &vars)
 	return cmd
-}
-
-// accessOf is what the plan's faults and probes need, each permission once.
-func accessOf(plan *scenarios.Plan) []chaos.Access {
-	var all []chaos.Access
-	for _, f := range plan.Faults {
-		if a, ok := f.Fault.(chaos.Accessor); ok {
-			all = append(all, a.Access()...)
-		}
-	}
-	for _, p := range plan.Probes {
-		if a, ok := p.Probe.(probes.Accessor); ok {
-			for _, need := range a.Access() {
-				all = append(all, chaos.Access{Group: need.Group, Resource: need.Resource, Namespace: need.Namespace, Verbs: need.Verbs})
-			}
-		}
-	}
-	return merged(all)
 }
 
 // merged puts the verbs of each resource together, in order.

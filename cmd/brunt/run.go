@@ -78,6 +78,9 @@ func (p *play) play(ctx context.Context, scenario *scenarios.Scenario, stdout, s
 	if err == nil {
 		err = checkCluster(ctx, sketch)
 	}
+	if err == nil {
+		err = checkAccess(ctx, sketch, p.workers.on)
+	}
 	if err != nil {
 		return exit(exitUsage, err)
 	}

@@ -111,7 +111,7 @@ func (w *workers) check(s *scenarios.Scenario, plan *scenarios.Plan) error {
 	case w.image == "":
 		return errors.New("--on kubernetes takes --image: an image with this brunt as its entrypoint, that the cluster can pull")
 	case s.Kubernetes.Namespace == "":
-		return errors.New("--on kubernetes: the workers run in target.kubernetes.namespace, and the scenario has none; add target: { kubernetes: { namespace: NAME } }")
+		return errNoNamespace
 	case s.Stack != "" || len(s.Proxies) > 0 || len(s.Resolvers) > 0:
 		return errors.New("--on kubernetes: the scenario's stack, proxies or resolvers run on this machine, where pods do not reach them; play it without --on")
 	}
@@ -194,6 +194,29 @@ func (w *workers) podOptions(s *scenarios.Scenario, plan *scenarios.Plan) pods.O
 		Namespace: s.Kubernetes.Namespace, Name: s.Name, Image: w.image, Workers: w.count, CPU: w.cpu, Memory: w.memory,
 		Lasts: pods.RunningBound + plan.Info.Duration + aroundRun,
 	}
+}
+
+// print prints where the workers would run, and says whether the cluster would
+// refuse them; it is asked without making anything.
+func (w *workers) print(ctx context.Context, out io.Writer, s *scenarios.Scenario, plan *scenarios.Plan) (refused bool) {
+	switch {
+	case w.count == 0:
+		return false
+	case w.on != onKubernetes:
+		fmt.Fprintf(out, "\nworkers\n  %d processes on this machine\n", w.count)
+		return false
+	}
+	fmt.Fprintf(out, "\nworkers\n  %d pods of an Indexed Job in namespace %s, image %s, each requesting cpu %s and memory %s\n", w.count, s.Kubernetes.Namespace, w.image, w.cpu, w.memory)
+	config, _, err := clusterFor(s.Kubernetes)
+	if err == nil {
+		ctx, cancel := context.WithTimeout(ctx, clusterBound)
+		defer cancel()
+		err = pods.Rehearse(ctx, config, w.podOptions(s, plan))
+	}
+	if err != nil {
+		fmt.Fprintf(out, "  the cluster would not take it: %v\n", err)
+	}
+	return err != nil
 }
 
 func remove(team *pods.Team) error {

@@ -49,6 +49,23 @@ type Options struct {
 	Progress func(string)
 }
 
+// A Need is what must be let do to a resource in the Job's namespace.
+type Need struct {
+	Group, Resource string
+	Verbs           []string
+}
+
+// Needs are what running workers takes.
+func Needs() []Need {
+	return []Need{
+		{"batch", "jobs", []string{"create", "delete", "list", "patch"}}, // list finds what a killed run has left
+		{"", "pods", []string{"delete", "get", "list"}},
+		// A WebSocket is opened with a GET, which API servers from 1.35 on ask create for too.
+		{"", "pods/attach", []string{"create", "get"}},
+		{"", "events", []string{"list"}}, // which say why there are no pods
+	}
+}
+
 // job is the Indexed Job, and its id.
 //
 // Every index is tried once: a worker that was lost cannot be replaced in the

@@ -85,14 +85,14 @@ func Dismiss(ctx context.Context, config *rest.Config, f Found) error {
 		if err := pause(ctx, lookEvery); err != nil {
 			return fmt.Errorf("wait for the lease on job %s to run out: %w", f.Job, err)
 		}
-		u, err := c.dynamic.Resource(jobs).Namespace(f.Namespace).Get(ctx, f.Job, metav1.GetOptions{})
+		list, err := c.dynamic.Resource(jobs).Namespace(f.Namespace).List(ctx, metav1.ListOptions{LabelSelector: Label + "=" + f.id})
 		switch {
-		case apierrors.IsNotFound(err), err == nil && string(u.GetUID()) != f.uid:
-			return nil // somebody else removed it
 		case err != nil:
 			return fmt.Errorf("look at job %s in namespace %s: %w", f.Job, f.Namespace, err)
+		case len(list.Items) == 0 || string(list.Items[0].GetUID()) != f.uid:
+			return nil // somebody else removed it
 		}
-		now := foundOf(u)
+		now := foundOf(&list.Items[0])
 		if !now.Renewed.Equal(f.Renewed) {
 			return ErrHeld
 		}

@@ -22,10 +22,12 @@
 // counts and histograms, with secrets redacted. What it is told goes nowhere
 // else: orders, secrets among them, are in no object.
 //
-// # What it takes
+// # The lease
 //
-// In the namespace: create, get and delete jobs; list and delete pods; create
-// and get pods/attach.
+// The Job is its own intent: it has our label, and says when it ends at the
+// latest, which its deadline sees to, who holds it, and when that one last said
+// that it is alive. So whoever may list Jobs finds one that its run has left, from
+// any machine (Find), and may remove it (Dismiss).
 package pods
 
 import (
