@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -28,6 +29,7 @@ func readProbe(j *journal.Journal, plan journal.ProbePlan) *Probe {
 	for _, e := range events {
 		if e.Kind == journal.ProbeFailed {
 			p.Failures++
+			p.Why = e.Text
 			if e.State == "crashed" {
 				p.Crashed = e.Text
 				if p.Crashed == "" {
@@ -47,7 +49,26 @@ func readProbe(j *journal.Journal, plan journal.ProbePlan) *Probe {
 		p.First, p.Last, p.Min, p.Max, p.Mean = &values[0], &values[n-1], &low, &high, &mean
 	}
 	p.Story = tellReadings(plan.Name, plan.Unit, events)
+	p.Gaps = journal.Gaps(events)
 	return p
+}
+
+// tellFailures says when looks of a probe failed, and why.
+func (p *Probe) tellFailures(name string) string {
+	if p.Failures == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("%s of %s failed", plural(p.Failures, "look"), name)
+	if n := len(p.Gaps); n > 0 {
+		longest := slices.MaxFunc(p.Gaps, func(a, b journal.Gap) int { return cmp.Compare(a.To-a.From, b.To-b.From) })
+		what := "all"
+		if longest.Looks != p.Failures {
+			what = "the most in a row"
+		}
+		text += fmt.Sprintf(", %s from %s to %s", what, moment(longest.From), moment(longest.To))
+		return text + ": " + longest.Text
+	}
+	return text + ": " + p.Why
 }
 
 // A move is a stretch in which readings went one way.

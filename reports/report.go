@@ -249,6 +249,9 @@ type Probe struct {
 	Max      *float64 `json:"max,omitempty"`
 	Last     *float64 `json:"last,omitempty"`
 	Story    string   `json:"story,omitempty"` // how the readings changed, in a sentence
+
+	Gaps []journal.Gap `json:"gaps,omitempty"` // in which all looks failed
+	Why  string        `json:"why,omitempty"`  // what the last look that failed said
 }
 
 // A Phase is a span of the plan.

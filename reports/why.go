@@ -194,7 +194,7 @@ func (r *Report) tellWhy(j *journal.Journal) []string {
 		if p.Crashed != "" {
 			say(fmt.Sprintf("the probe %s gave up: %s", name, p.Crashed))
 		} else if p.Failures > 0 {
-			say(fmt.Sprintf("%s of %s failed", plural(p.Failures, "look"), name))
+			say(p.tellFailures(name))
 		}
 	}
 	if r.Verdict == Pass {

@@ -212,10 +212,11 @@ const (
 	lastPause  = 2 * time.Second
 )
 
-// passing says whether an error may be over in a moment.
+// passing says whether an error may be over in a moment. Credentials that are
+// refused may have been renewed since.
 func passing(err error) bool {
 	var network net.Error
-	return errors.As(err, &network) || apierrors.IsTooManyRequests(err) || apierrors.IsServiceUnavailable(err) ||
+	return errors.As(err, &network) || apierrors.IsUnauthorized(err) || apierrors.IsTooManyRequests(err) || apierrors.IsServiceUnavailable(err) ||
 		apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) || apierrors.IsInternalError(err)
 }
 

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"net/http"
@@ -13,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -77,8 +81,32 @@ func clusterFor(target chaos.Kubernetes) (*rest.Config, chaos.Kubernetes, error)
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
 		return &toldRoundTripper{next, server, named}
 	})
+	if file := config.BearerTokenFile; file != "" {
+		config.BearerToken, config.BearerTokenFile = "", ""
+		config.Wrap(func(next http.RoundTripper) http.RoundTripper { return &fileToken{next, file} })
+	}
 	return config, found, nil
 }
+
+// A fileToken brings the token that a file has at each request. client-go's own
+// looks once a minute, and a run may be over by then.
+type fileToken struct {
+	next http.RoundTripper
+	file string
+}
+
+func (t *fileToken) RoundTrip(request *http.Request) (*http.Response, error) {
+	text, err := os.ReadFile(t.file)
+	if err != nil {
+		return nil, fmt.Errorf("read token: %w", err)
+	}
+	request = request.Clone(request.Context())
+	request.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(text)))
+	return t.next.RoundTrip(request)
+}
+
+// WrappedRoundTripper lets idle connections be found and closed.
+func (t *fileToken) WrappedRoundTripper() http.RoundTripper { return t.next }
 
 // clusterToWatch is clusterFor for probes.
 func clusterToWatch(target probes.Kubernetes) (*rest.Config, error) {
@@ -110,7 +138,7 @@ func contextCluster(merged *clientcmdapi.Config, name string, files []string) (*
 		return nil, "", fmt.Errorf("%s has no current context; say target.kubernetes.context: %s", where, strings.Join(names, ", "))
 	}
 	if merged.Contexts[name] == nil {
-		hint := "there is no other"
+		hint := "there is no context at all; is that the right file?"
 		if near := decode.Suggest(name, names); near != "" {
 			hint = "did you mean " + near + "?"
 		} else if len(names) > 0 {
@@ -150,9 +178,27 @@ func (t *toldRoundTripper) RoundTrip(request *http.Request) (*http.Response, err
 	case err != nil:
 		return nil, fmt.Errorf("%s cannot be reached: %w", t, err)
 	case response.StatusCode == http.StatusUnauthorized:
-		_ = response.Body.Close()
-		return nil, fmt.Errorf("%s refuses the credentials (401): they have expired, or are another cluster's; log in again, or make a new kubeconfig", t)
+		return t.refused(response)
 	}
+	return response, nil
+}
+
+// refused says so in the answer's own place: whoever brings the credentials goes
+// by its code to fetch new ones.
+func (t *toldRoundTripper) refused(response *http.Response) (*http.Response, error) {
+	_ = response.Body.Close()
+	text, err := json.Marshal(metav1.Status{
+		TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"},
+		Status:   metav1.StatusFailure, Reason: metav1.StatusReasonUnauthorized, Code: http.StatusUnauthorized,
+		Message: t.String() + " refuses the credentials (401): they have expired, or are another cluster's; log in again, or make a new kubeconfig",
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s refuses the credentials (401): %w", t, err)
+	}
+	response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(text)), int64(len(text))
+	response.Header.Set("Content-Type", "application/json")
+	response.Header.Del("Content-Length")
+	response.Header.Del("Content-Encoding")
 	return response, nil
 }
 

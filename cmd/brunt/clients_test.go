@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"k8s.io/client-go/rest"
@@ -60,7 +63,7 @@ func TestClusterFor(t *testing.T) {
 		{name: "a context without its cluster", target: chaos.Kubernetes{Kubeconfig: file, Context: "torn"}, err: `names the cluster "nowhere", which is not there`},
 		{name: "no such file", target: chaos.Kubernetes{Kubeconfig: empty}, err: "none: no such file"},
 		{name: "none at all", err: "there is no kubeconfig"},
-		{name: "none, and a context", target: chaos.Kubernetes{Context: "staging"}, err: `has no context "staging": there is no other`},
+		{name: "none, and a context", target: chaos.Kubernetes{Context: "staging"}, err: `has no context "staging": there is no context at all`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Setenv("KUBECONFIG", test.variable)
@@ -132,10 +135,74 @@ func TestClusterErrors(t *testing.T) {
 		}
 		response, err := client.Do(request)
 		if err == nil {
+			// What clients of the API make an error of.
+			text, _ := io.ReadAll(response.Body)
 			_ = response.Body.Close()
+			err = errors.New(string(text))
 		}
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q in it", test.name, err, test.want)
+		}
+	}
+}
+
+// Credentials that were renewed while brunt runs are taken up once the server
+// refuses the old ones, be they of a file or of a plugin.
+func TestClusterCredentialsAreRenewed(t *testing.T) {
+	var valid atomic.Value
+	valid.Store("first")
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer "+valid.Load().(string) {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	}))
+	defer server.Close()
+	for _, user := range []string{
+		"{tokenFile: %[1]q}",
+		`{exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: /bin/sh, args: [-c,
+			'printf "{\"apiVersion\":\"client.authentication.k8s.io/v1\",\"kind\":\"ExecCredential\",\"status\":{\"token\":\"$(cat %[1]s)\"}}"']}}`,
+	} {
+		token := filepath.Join(t.TempDir(), "token")
+		write := func(file, text string) {
+			t.Helper()
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write(token, "first")
+		valid.Store("first")
+		file := writeKubeconfig(t, server.URL)
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Without TLS no credentials are sent.
+		write(file, strings.NewReplacer("{token: secret}", fmt.Sprintf(user, token), `{server: "`+server.URL, `{insecure-skip-tls-verify: true, server: "`+server.URL).Replace(string(text)))
+		config, _, err := clusterFor(chaos.Kubernetes{Kubeconfig: file, Namespace: "shop"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		client, err := rest.HTTPClientFor(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ask := func() int {
+			t.Helper()
+			response, err := client.Get(server.URL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = response.Body.Close()
+			return response.StatusCode
+		}
+		if code := ask(); code != http.StatusOK {
+			t.Errorf("%s: the first token: %d", user, code)
+		}
+		valid.Store("second")
+		write(token, "second")
+		_ = ask() // a plugin is not asked before its token is refused
+		if code := ask(); code != http.StatusOK {
+			t.Errorf("%s: after a refusal: %d, want the new token", user, code)
 		}
 	}
 }

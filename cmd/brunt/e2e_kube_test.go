@@ -88,7 +88,7 @@ func TestKubeE2ELintCluster(t *testing.T) {
 		{"lint-cluster ../../examples/hpa-flash-sale.yaml", exitPass, "hpa-window-longer-than-phase"},
 		{"lint-cluster --namespace shop --context lab-view", exitPass, "looked at"},
 		{"lint-cluster --namespace shop --context lab-user-1", exitUsage, "forbidden"},
-		{"lint-cluster --namespace shop --context lab-expired", exitUsage, "401"},
+		{"lint-cluster --namespace shop --context lab-expired", exitUsage, "refuses the credentials (401)"},
 		{"lint-cluster --namespace nowhere", exitUsage, "not found"},
 		{"lint-cluster", exitUsage, "which namespace?"},
 		{"init --from-cluster --namespace kube-system", exitUsage, "runs no Deployment"},

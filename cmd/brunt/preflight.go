@@ -10,6 +10,7 @@ import (
 	"github.com/brunt-dev/brunt/chaos"
 	"github.com/brunt-dev/brunt/chaos/kube"
 	"github.com/brunt-dev/brunt/scenarios"
+	"github.com/brunt-dev/brunt/scenarios/probes"
 )
 
 // hereKinds are the kinds of fault that act on the machine brunt runs on.
@@ -28,30 +29,48 @@ func checkMachine(plan *scenarios.Plan) error {
 // clusterBound is how long the API server may take to say that it is there.
 const clusterBound = 8 * time.Second
 
-// checkCluster refuses to break things in a cluster that cannot be reached, or
-// whose context or server look like production, unless the scenario says that
-// this is meant. Only the kubeconfig knows what the current context is.
+// checkCluster refuses a run whose cluster cannot be reached, and one that would
+// break things in a cluster whose context or server look like production, unless
+// the scenario says that this is meant. Only the kubeconfig knows what the
+// current context is.
 func checkCluster(ctx context.Context, plan *scenarios.Plan) error {
-	i := slices.IndexFunc(plan.Faults, func(f scenarios.Fault) bool { _, ok := f.Fault.(chaos.Accessor); return ok })
-	if i < 0 {
+	who, breaks := inCluster(plan)
+	if who == "" {
 		return nil
 	}
 	config, found, err := clusterFor(plan.Kubernetes)
 	if err != nil {
-		return fmt.Errorf("brunt: fault %s: %w", plan.Faults[i].Name, err)
+		return fmt.Errorf("brunt: %s: %w", who, err)
 	}
 	for _, name := range []struct{ what, name string }{{"context", found.Context}, {"API server", config.Host}} {
-		if word, looks := chaos.ProductionWord(name.name); looks && !plan.AllowProduction {
-			return fmt.Errorf("brunt: refused: the %s %s looks like production (%s), and fault %s acts on it; if that is meant, say so in the scenario: safety: { allow_production: true }",
-				name.what, name.name, word, plan.Faults[i].Name)
+		if word, looks := chaos.ProductionWord(name.name); looks && breaks && !plan.AllowProduction {
+			return fmt.Errorf("brunt: refused: the %s %s looks like production (%s), and %s acts on it; if that is meant, say so in the scenario: safety: { allow_production: true }",
+				name.what, name.name, word, who)
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, clusterBound)
 	defer cancel()
 	if err := kube.Reach(ctx, clusterFor, plan.Kubernetes); err != nil {
-		return fmt.Errorf("brunt: fault %s: %w", plan.Faults[i].Name, err)
+		return fmt.Errorf("brunt: %s: %w", who, err)
 	}
 	return nil
+}
+
+// inCluster names the first of a plan's faults that acts on a cluster, or else
+// the first of what it watches there; empty when it needs no cluster.
+func inCluster(plan *scenarios.Plan) (who string, breaks bool) {
+	for _, f := range plan.Faults {
+		if _, ok := f.Fault.(chaos.Accessor); ok {
+			return "fault " + f.Name, true
+		}
+	}
+	// Without a target.kubernetes the probe itself says so.
+	for _, p := range plan.Probes {
+		if _, ok := p.Probe.(probes.Accessor); ok && plan.Kubernetes.Namespace != "" {
+			return "watch " + p.Name, false
+		}
+	}
+	return "", false
 }
 
 func productionMachine(plan *scenarios.Plan, name string) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"sort"
@@ -23,6 +24,7 @@ type statusLines struct {
 	seconds int
 	sums    map[string]*journal.LoadCounts // by load, since the last line
 	probes  map[string]float64             // last readings
+	blind   map[string]bool                // probes whose last look failed
 }
 
 func (s *statusLines) Append(b journal.Batch) error {
@@ -46,11 +48,20 @@ func (s *statusLines) event(e journal.Event) {
 		if s.probes == nil {
 			s.probes = make(map[string]float64)
 		}
+		if s.blind[e.Name] {
+			delete(s.blind, e.Name)
+			s.line(e.At, "probe %s reads again", e.Name)
+		}
 		s.probes[e.Name] = *e.Value
 	case journal.ProbeFailed:
-		if e.State != "" {
-			s.line(e.At, "probe %s %s: %s", e.Name, e.State, e.Text)
+		if s.blind == nil {
+			s.blind = make(map[string]bool)
 		}
+		if !s.blind[e.Name] || e.State != "" {
+			s.line(e.At, "probe %s %s: %s", e.Name, cmp.Or(e.State, "reads nothing"), e.Text)
+		}
+		s.blind[e.Name] = true
+		delete(s.probes, e.Name) // the last reading is not the present one
 	case journal.ObjectEvent:
 		if e.Object == nil {
 			break

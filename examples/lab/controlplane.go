@@ -184,7 +184,7 @@ func (l *lab) startControllers(ctx context.Context) error {
 		"--horizontal-pod-autoscaler-downscale-stabilization=" + l.hpaDownscale.String(),
 		"--horizontal-pod-autoscaler-initial-readiness-delay=" + l.hpaInitialReadiness.String(),
 		"--horizontal-pod-autoscaler-cpu-initialization-period=" + l.hpaCPUInitialization.String(),
-		"--node-monitor-period=1s", "--node-monitor-grace-period=10s",
+		"--node-monitor-period=1s", "--node-monitor-grace-period=30s",
 	}); err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ func (l *lab) startKwok(ctx context.Context) error {
 		ImpersonatingDynamicClient: set.ToImpersonatingDynamicClient(),
 		ImpersonatingTypedClient:   set.ToImpersonatingTypedClient(),
 		PodPlayStageParallelism:    16, NodePlayStageParallelism: 16,
-		// Renewed every quarter of it: well inside the controllers' grace of 10 s.
+		// Renewed every quarter of it: well inside the controllers' grace of 30 s.
 		NodeLeaseParallelism: 4, NodeLeaseDurationSeconds: 8,
 		PodsOnNodeSyncParallelism: 4, EnablePodsOnNodeSyncListPager: true,
 	}

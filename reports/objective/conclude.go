@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 )
 
 // conclude turns what was seen into a finding.
@@ -25,7 +26,9 @@ func (s statement) conclude(f *Finding, sc scope, v view) {
 	case !v.found && v.windows == 0:
 		f.Reason = sentence(fmt.Sprintf("the run got to %s only, which is less than one window of %s", moment(sc.end), length(s.within)))
 	case !v.found:
-		f.Reason = sentence(fmt.Sprintf("%s from %s to %s", v.skipped.missing, moment(f.From), moment(f.To)))
+		f.Reason = sentence(fmt.Sprintf("%s from %s to %s%s", v.skipped.missing, moment(f.From), moment(f.To), v.why()))
+	case s.subject.stat != failuresStat && tooBlind(v.blind, v.whole):
+		f.Reason = sentence(fmt.Sprintf("what was seen holds, but %s saw nothing for %s of it, from %s%s", s.subject.name, length(v.blind.Round(100*time.Millisecond)), moment(v.gap.From), v.why()))
 	case v.blanks > 0:
 		f.Reason = sentence(fmt.Sprintf("%s in the %s from %s, where there should have been something to measure", v.blank.missing, length(v.blank.to-v.blank.from), moment(v.blank.from)))
 	case sc.cut && s.holds(v.worst.measured):
@@ -36,6 +39,14 @@ func (s statement) conclude(f *Finding, sc scope, v view) {
 		f.State = Pass
 		f.Reason = s.tell(v, sc)
 	}
+}
+
+// why is what a probe said in the longest of its gaps.
+func (v view) why() string {
+	if v.gap.Text == "" {
+		return ""
+	}
+	return ": " + v.gap.Text
 }
 
 // tell says what was observed, where, and what the limit is.

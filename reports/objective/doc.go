@@ -71,7 +71,10 @@
 //
 // Judging has three values. Fail needs one window that does not hold; pass
 // needs all of them measured and holding; everything else is unknown, with the
-// reason. A window is made of whole seconds: an operation belongs to the second
+// reason. A probe that saw nothing for more than 2 s and a twentieth of what is
+// judged leaves it unknown, unless it fails.
+//
+// A window is made of whole seconds: an operation belongs to the second
 // in which it fell due (rates and counts: in which the thing counted happened),
 // a second to a window when it starts inside. A latency is what the histograms
 // say: the highest value of its slot, at most 0.1% above the operation's.

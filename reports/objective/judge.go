@@ -79,6 +79,9 @@ type view struct {
 	short    time.Duration  // a stretch shorter than the within clause
 	smallest int64          // samples in the window that had the fewest
 	lost     int64          // looks of a probe that failed
+	blind    time.Duration  // of what is judged, in which a probe saw nothing
+	whole    time.Duration  // of it in all
+	gap      journal.Gap    // the longest of these
 	crash    *journal.Event // the probe gave up before the end of what is judged
 }
 
@@ -100,7 +103,9 @@ func (s statement) look(j *journal.Journal, sc scope) view {
 		v.crash = crash(j.Readings(s.subject.name, 0, to))
 		for _, w := range sc.windows {
 			for _, st := range w {
+				v.whole += st.to - st.from
 				v.countLost(r.between(st.from, st.to))
+				v.countBlind(s, journal.Gaps(r.between(st.from, st.to)), st.to)
 			}
 		}
 	}
@@ -201,6 +206,31 @@ func (v *view) countLost(events []journal.Event) {
 			v.lost++
 		}
 	}
+}
+
+// countBlind adds up the gaps of a stretch that ends at a time. For the last
+// reading of it only that one matters which nothing followed.
+func (v *view) countBlind(s statement, gaps []journal.Gap, end time.Duration) {
+	for _, g := range gaps {
+		if s.subject.stat == lastStat && !g.Open {
+			continue
+		}
+		if g.Open {
+			g.To = max(g.To, end)
+		}
+		v.blind += g.To - g.From
+		if g.To-g.From > v.gap.To-v.gap.From {
+			v.gap = g
+		}
+	}
+}
+
+// maxBlind is for how much of a window a probe may see nothing without what is
+// judged being in doubt.
+const maxBlind = 0.05
+
+func tooBlind(blind, whole time.Duration) bool {
+	return blind > max(2*time.Second, time.Duration(maxBlind*float64(whole)))
 }
 
 // expected reports whether a window with nothing in it is a hole in what

@@ -131,7 +131,11 @@ func (s statement) judgeScaling(f *Finding, j *journal.Journal) {
 	}
 	f.From, f.To = spans[0].From, spans[len(spans)-1].To
 	if a.Ready == nil && a.Desired == nil {
-		f.Reason = sentence(fmt.Sprintf("the probe %s read nothing", s.subject.name))
+		why := ""
+		if gaps := journal.Gaps(j.Readings(s.subject.name, f.From, f.To)); len(gaps) > 0 {
+			why = ": " + gaps[len(gaps)-1].Text
+		}
+		f.Reason = sentence(fmt.Sprintf("the probe %s read nothing%s", s.subject.name, why))
 		return
 	}
 	if a.End <= f.From {
@@ -275,10 +279,6 @@ func (s statement) judgeBack(f *Finding, a *scaling.Analysis) {
 	}
 }
 
-// maxBlind is for how much of a window a probe may see nothing without the
-// measures of it being in doubt.
-const maxBlind = 0.05
-
 // judgeMeasure judges what is added up over the window.
 func (s statement) judgeMeasure(f *Finding, a *scaling.Analysis, spans []scaling.Span) {
 	m := a.Measure(spans)
@@ -332,7 +332,7 @@ func (s statement) judgeMeasure(f *Finding, a *scaling.Analysis, spans []scaling
 	case !holds:
 		f.State = Fail
 		f.Reason = sentence(fmt.Sprintf("%s was %s %s; %s", what, f.Observed, where, s.must(x)))
-	case m.Blind > max(2*time.Second, time.Duration(maxBlind*float64(whole))):
+	case tooBlind(m.Blind, whole):
 		f.Reason = sentence(fmt.Sprintf("what was seen holds, but the probe saw nothing for %s of the window", length(m.Blind.Round(100*time.Millisecond))))
 	case cut:
 		f.Reason = sentence(fmt.Sprintf("what was seen holds, but the run got to %s only, and the window goes on", moment(a.End)))
