@@ -17,7 +17,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
-	"sigs.k8s.io/yaml"
 )
 
 const (
@@ -93,11 +92,11 @@ func (l *lab) startChaosMesh(ctx context.Context) error {
 func besideUs(folder string) (string, error) {
 	exe, err := os.Executable()
 	if err != nil {
-		return "", fmt.Errorf("find Chaos Mesh's programs: %w", err)
+		return "", fmt.Errorf("find what belongs to the lab: %w", err)
 	}
 	dir := filepath.Join(filepath.Dir(exe), folder)
 	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
-		return "", fmt.Errorf("find Chaos Mesh's programs: there is no %s; examples/lab/build.sh builds it", dir)
+		return "", fmt.Errorf("find what belongs to the lab: there is no %s; examples/lab/build.sh makes it", dir)
 	}
 	return dir, nil
 }
@@ -132,24 +131,7 @@ func readMeshCRDs() ([]*apiextv1.CustomResourceDefinition, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir := filepath.Join(programs, "crds")
-	files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
-	if err != nil || len(files) == 0 {
-		return nil, fmt.Errorf("read Chaos Mesh's definitions: none in %s; examples/lab/build.sh makes them", dir)
-	}
-	var all []*apiextv1.CustomResourceDefinition
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return nil, fmt.Errorf("read Chaos Mesh's definitions: %w", err)
-		}
-		crd := new(apiextv1.CustomResourceDefinition)
-		if err := yaml.UnmarshalStrict(text, crd); err != nil {
-			return nil, fmt.Errorf("read Chaos Mesh's definition %s: %w", filepath.Base(file), err)
-		}
-		all = append(all, crd)
-	}
-	return all, nil
+	return readDefinitions(filepath.Join(programs, "crds"), nil)
 }
 
 // announceDaemon makes the objects through which the controller finds a

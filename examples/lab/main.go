@@ -44,7 +44,7 @@ type options struct {
 	kubeconfig           string
 	readyFile            string
 	lifeline             bool
-	chaosMesh            bool
+	chaosMesh, noCRDs    bool
 
 	hpaSync, hpaDownscale, hpaInitialReadiness, hpaCPUInitialization time.Duration
 	metricsWindow                                                    time.Duration
@@ -63,6 +63,7 @@ func parseFlags(args []string) (options, error) {
 	fs.StringVar(&o.readyFile, "ready-file", "", "write what the lab offers to this file, as JSON, once it is ready")
 	fs.BoolVar(&o.lifeline, "lifeline", false, "end when standard input does: what a parent that may be killed wants")
 	fs.BoolVar(&o.chaosMesh, "chaos-mesh", false, "run Chaos Mesh's controller too, from chaos-mesh/ beside this program, with a fake of its daemon")
+	fs.BoolVar(&o.noCRDs, "no-crds", false, "leave out the definitions of Istio, the Gateway API, Linkerd, KEDA and Karpenter, as in a cluster without them")
 	fs.DurationVar(&o.hpaSync, "hpa-sync", 2*time.Second, "how often the HPA controller decides (a cluster's default is 15s)")
 	fs.DurationVar(&o.hpaDownscale, "hpa-downscale", 20*time.Second, "the HPA's scale-down stabilisation window (a cluster's default is 5m)")
 	fs.DurationVar(&o.hpaInitialReadiness, "hpa-initial-readiness", 2*time.Second, "how long after its start a pod's readiness may flap before its CPU counts (a cluster's default is 30s)")
