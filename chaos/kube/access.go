@@ -123,6 +123,9 @@ func (f *fault) Rehearse(ctx context.Context, receipt chaos.Receipt) error {
 		return errors.Join(append(errs, errors.New("brunt rbac SCENARIO prints the role it needs"))...)
 	}
 	if err := each(d.Edits, func(_ int, e Edit) error { return c.Apply(Dry(ctx), receipt, e, f.kind.Body) }); err != nil {
+		if unknown := new(UnknownError); errors.As(err, &unknown) {
+			return fmt.Errorf("%s: %w", f.kind.Name, unknown)
+		}
 		return fmt.Errorf("try it without keeping it: %w", err)
 	}
 	return nil

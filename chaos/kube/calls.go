@@ -95,7 +95,7 @@ func Reach(ctx context.Context, connect Connect, target chaos.Kubernetes) error 
 func (c *Cluster) Get(ctx context.Context, r Resource, namespace, name string) (*unstructured.Unstructured, error) {
 	object, err := c.dynamic.Resource(r.gvr()).Namespace(namespace).Get(ctx, name, metav1.GetOptions{})
 	if isUnknown(err) {
-		return nil, fmt.Errorf("read %s %s: %w: the cluster does not know %s", r.Resource, name, ErrAbsent, r)
+		return nil, fmt.Errorf("read %s %s: %w", r.Resource, name, &UnknownError{r})
 	}
 	return object, told("read "+r.Resource+" "+name, err)
 }
@@ -113,7 +113,7 @@ func (c *Cluster) List(ctx context.Context, r Resource, namespace string, q Quer
 	for {
 		page, err := c.dynamic.Resource(r.gvr()).Namespace(namespace).List(ctx, options)
 		if isUnknown(err) {
-			return nil, fmt.Errorf("list %s: %w: the cluster does not know %s", r.Resource, ErrAbsent, r)
+			return nil, fmt.Errorf("list %s: %w", r.Resource, &UnknownError{r})
 		}
 		if err != nil {
 			return nil, told("list "+r.Resource, err)
@@ -181,20 +181,9 @@ func (c *Cluster) Delete(ctx context.Context, r Resource, namespace, name, uid s
 func (c *Cluster) Create(ctx context.Context, r Resource, object *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	made, err := c.dynamic.Resource(r.gvr()).Namespace(object.GetNamespace()).Create(ctx, object, metav1.CreateOptions{FieldManager: Manager, DryRun: dryRun(ctx)})
 	if isUnknown(err) {
-		return nil, fmt.Errorf("make %s %s: the cluster does not know %s: its CRD is not installed", r.Resource, object.GetName(), r)
+		return nil, fmt.Errorf("make %s %s: %w", r.Resource, object.GetName(), &UnknownError{r})
 	}
 	return made, told("make "+r.Resource+" "+object.GetName(), err)
-}
-
-// isUnknown says whether the API server knows the whole kind of object not; where
-// it only lacks one object, or a namespace, it names that.
-func isUnknown(err error) bool {
-	var status apierrors.APIStatus
-	if !apierrors.IsNotFound(err) || !errors.As(err, &status) {
-		return false
-	}
-	details := status.Status().Details
-	return details == nil || details.Name == "" || details.Kind == ""
 }
 
 // patch is one merge patch.

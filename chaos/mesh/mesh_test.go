@@ -210,7 +210,7 @@ func TestNoCRD(t *testing.T) {
 	api.Set(func(a *kubetest.API) {
 		a.Unknown = func(resource string) bool { return strings.Contains(resource, "chaos-mesh.org") }
 	})
-	if err := fault.Inject(t.Context(), receipt); err == nil || !strings.Contains(err.Error(), "networkchaos.chaos-mesh.org: its CRD is not installed") {
+	if err := fault.Inject(t.Context(), receipt); err == nil || !strings.Contains(err.Error(), "the cluster has no CRD networkchaos.chaos-mesh.org") {
 		t.Errorf("inject: %v", err)
 	}
 	if outcome := chaos.UndoOne(t.Context(), nil, Mend(kubetest.Connect, "net_delay")(), receipt); !outcome.Gone() {

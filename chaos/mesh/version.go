@@ -28,7 +28,7 @@ type deployment struct {
 }
 
 // Version is that of the Chaos Mesh in a target's cluster, by the image of its
-// controller; empty where that does not tell. holed says that it is one that
+// controller, or its label; empty where neither tells. holed says that it is one that
 // nobody should run. The error wraps kube.ErrAbsent where there is none.
 func Version(ctx context.Context, connect kube.Connect, target chaos.Kubernetes) (version string, holed bool, err error) {
 	c, err := connect.Open(target)
@@ -47,12 +47,21 @@ func Version(ctx context.Context, connect kube.Connect, target chaos.Kubernetes)
 		if !strings.Contains(container.Image, "chaos-mesh") {
 			continue
 		}
-		_, tag, _ := strings.Cut(container.Image[strings.LastIndexByte(container.Image, '/')+1:], ":")
-		tag, _, _ = strings.Cut(tag, "@")
-		version = strings.TrimPrefix(tag, "v")
+		image, _, _ := strings.Cut(container.Image, "@") // a digest tells nothing
+		_, tag, _ := strings.Cut(image[strings.LastIndexByte(image, '/')+1:], ":")
+		version = told(tag)
 	}
-	version = cmp.Or(version, strings.TrimPrefix(found[0].Metadata.Labels["app.kubernetes.io/version"], "v"))
+	version = cmp.Or(version, told(found[0].Metadata.Labels["app.kubernetes.io/version"]))
 	return version, older(version, Holes), nil
+}
+
+// told is the version in a tag or label; empty for one such as latest.
+func told(text string) string {
+	version := strings.TrimPrefix(text, "v")
+	if _, ok := numbers(version); !ok {
+		return ""
+	}
+	return version
 }
 
 // older says whether one version is before another. One that is no three numbers

@@ -18,7 +18,9 @@ func TestVersion(t *testing.T) {
 		{image: "ghcr.io/chaos-mesh/chaos-mesh:v2.7.3", version: "2.7.3"},
 		{image: "registry:5000/chaos-mesh/chaos-mesh:v2.8.0-rc1", version: "2.8.0-rc1"},
 		{image: "ghcr.io/chaos-mesh/chaos-mesh:v1.2.4@sha256:00", version: "1.2.4", holed: true},
-		{image: "ghcr.io/chaos-mesh/chaos-mesh:latest", version: "latest"}, // it does not tell
+		{image: "ghcr.io/chaos-mesh/chaos-mesh:latest"}, // it does not tell
+		{image: "ghcr.io/chaos-mesh/chaos-mesh:latest", label: "2.7.2", version: "2.7.2", holed: true},
+		{image: "ghcr.io/chaos-mesh/chaos-mesh@sha256:00", label: "2.7.2", version: "2.7.2", holed: true},
 		{image: "ghcr.io/chaos-mesh/chaos-mesh", label: "2.6.0", version: "2.6.0", holed: true},
 	} {
 		api := kubetest.New(t)

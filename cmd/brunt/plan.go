@@ -44,6 +44,9 @@ probes and workers would not be let do there, and changes nothing.`,
 			if err := cmp.Or(checkMachine(plan), checkCluster(cmd.Context(), plan)); err != nil {
 				return exit(exitUsage, err)
 			}
+			if err := checkProbes(cmd.Context(), plan); err != nil {
+				return exit(exitUsage, err)
+			}
 			refused := printNeeds(out, plan)
 			refused = printAccess(cmd.Context(), out, plan, w.on) || refused
 			refused = w.print(cmd.Context(), out, scenario, plan) || refused

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -71,6 +72,38 @@ func inCluster(plan *scenarios.Plan) (who string, breaks bool) {
 		}
 	}
 	return "", false
+}
+
+// checkProbes refuses to watch what the cluster does not know: the run would see
+// nothing to its end. A cluster that does not answer may yet do so while the run
+// goes on, and the probe's readings tell until then.
+func checkProbes(ctx context.Context, plan *scenarios.Plan) error {
+	ctx, cancel := context.WithTimeout(ctx, clusterBound)
+	defer cancel()
+	var cluster *kube.Cluster
+	for _, p := range plan.Probes {
+		a, ok := p.Probe.(probes.Accessor)
+		if !ok || plan.Kubernetes.Namespace == "" {
+			continue // the probe itself says so
+		}
+		if cluster == nil {
+			var err error
+			if cluster, err = kube.Connect(clusterFor).Open(plan.Kubernetes); err != nil {
+				return nil // the probe tells why
+			}
+			defer cluster.Close()
+		}
+		for _, need := range a.Access() {
+			err := cluster.Known(ctx, kube.Resource{Group: need.Group, Version: need.Version, Resource: need.Resource})
+			if unknown := new(kube.UnknownError); errors.As(err, &unknown) {
+				return fmt.Errorf("brunt: watch %s: %w", p.Name, unknown)
+			}
+			if err != nil {
+				return nil
+			}
+		}
+	}
+	return nil
 }
 
 func productionMachine(plan *scenarios.Plan, name string) error {

@@ -79,15 +79,23 @@ func (p *play) play(ctx context.Context, scenario *scenarios.Scenario, stdout, s
 		err = checkCluster(ctx, sketch)
 	}
 	if err == nil {
+		err = checkProbes(ctx, sketch)
+	}
+	if err == nil {
 		err = checkAccess(ctx, sketch, p.workers.on)
 	}
 	if err != nil {
 		return exit(exitUsage, err)
 	}
-	dir, err := p.directory(scenario.Name)
+	dir, made, err := p.directory(scenario.Name)
 	if err != nil {
 		return exit(exitUsage, fmt.Errorf("brunt: %w", err))
 	}
+	defer func() {
+		if err != nil && made {
+			_ = os.Remove(dir) // a refused run has put nothing in it; a folder with anything in it stays
+		}
+	}()
 	ctx, interrupts := catchInterrupts(ctx)
 	defer interrupts.release()
 
@@ -212,19 +220,21 @@ func conclude(dir string, formats []string, outcome engine.Outcome, stdout, stde
 	return exit(code, nil)
 }
 
-// directory makes the run directory's name; the engine creates it.
-func (p *play) directory(name string) (string, error) {
-	dir := p.out
+// directory makes the run directory, and says whether it was not there before.
+func (p *play) directory(name string) (dir string, made bool, err error) {
+	dir = p.out
 	if dir == "" {
 		dir = filepath.Join("brunt-runs", name+"-"+time.Now().UTC().Format("20060102-150405"))
 	}
 	if _, err := os.Stat(filepath.Join(dir, "events.jsonl")); err == nil {
-		return "", fmt.Errorf("%s already holds a run: give another --out", dir)
+		return "", false, fmt.Errorf("%s already holds a run: give another --out", dir)
 	}
+	_, err = os.Stat(dir)
+	made = errors.Is(err, os.ErrNotExist)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", fmt.Errorf("create run directory: %w", err)
+		return "", false, fmt.Errorf("create run directory: %w", err)
 	}
-	return dir, nil
+	return dir, made, nil
 }
 
 // A lateFace is a face that is made only after the run it shows.

@@ -15,6 +15,7 @@ type Env struct {
 // Access is one permission that a probe needs in a cluster.
 type Access struct {
 	Group, Resource string // "apps", "deployments"
+	Version         string // "v1": in which the probe asks for it
 	Namespace       string // empty for what has none
 	Verbs           []string
 }

@@ -42,7 +42,7 @@ type probe struct {
 func (p *probe) Access() []probes.Access {
 	var out []probes.Access
 	for _, r := range p.needs {
-		a := probes.Access{Group: r.group, Resource: r.name, Namespace: p.env.Kubernetes.Namespace, Verbs: []string{"list", "watch"}}
+		a := probes.Access{Group: r.group, Version: r.version, Resource: r.name, Namespace: p.env.Kubernetes.Namespace, Verbs: []string{"list", "watch"}}
 		if r == nodeList || r == nodeClaims {
 			a.Namespace = ""
 		}
