@@ -299,8 +299,8 @@ func TestQuickErrors(t *testing.T) {
 		o    QuickOptions
 		want string
 	}{
-		{QuickOptions{URL: "http://a"}, "give a rate"},                                                      // neither
-		{QuickOptions{URL: "http://a", Rate: "5/s", Users: 5}, "give a rate"},                               // both
+		{QuickOptions{URL: "http://a"}, "give --rate"},                                                      // neither
+		{QuickOptions{URL: "http://a", Rate: "5/s", Users: 5}, "give --rate"},                               // both
 		{QuickOptions{URL: "http://a", Rate: "500"}, "write 500/s"},                                         // no unit
 		{QuickOptions{URL: "http://a", Rate: "500rps"}, "write 500/s"},                                      // another's unit
 		{QuickOptions{URL: "http://a", Rate: "5/s for 1m"}, "--for"},                                        // a length in the wrong place
@@ -343,13 +343,14 @@ func FuzzQuick(f *testing.F) {
 func TestExplain(t *testing.T) {
 	kinds := testKinds()
 	for _, row := range []struct{ name, want string }{
-		{"", "Generators\n  http"},            // the list
-		{"phase", "how long it lasts"},        // a section
-		{"proxy", "on "},                      // a fault
-		{"http", "probe http"},                // both things of that name
-		{"generator http", "connections.max"}, // one of them
-		{"shop", "${stack.url}"},              // a stack
-		{"kafka", "Not built yet."},           // one to come
+		{"", "Generators, under loads:\n  http"}, // the list
+		{"phase", "how long it lasts"},           // a section
+		{"proxy", "on "},                         // a fault
+		{"http", "probe http"},                   // both things of that name
+		{"generator http", "connections.max"},    // one of them
+		{"shop", "${stack.url}"},                 // a stack
+		{"kafka", "Not built yet."},              // one to come
+		{"http.connections", "max_age"},          // what is under a key
 	} {
 		var b bytes.Buffer
 		if err := Explain(&b, row.name, kinds); err != nil {
@@ -360,6 +361,13 @@ func TestExplain(t *testing.T) {
 	}
 	if err := Explain(&bytes.Buffer{}, "htpp", kinds); err == nil || !strings.Contains(err.Error(), "did you mean http?") {
 		t.Errorf("htpp: %v", err)
+	}
+	var key bytes.Buffer
+	if err := Explain(&key, "http.connections", kinds); err != nil || strings.Contains(key.String(), "timeout") {
+		t.Errorf("http.connections: %v, with other keys:\n%s", err, key.String())
+	}
+	if err := Explain(&key, "http.conections", kinds); err == nil || !strings.Contains(err.Error(), "http has no key conections") {
+		t.Errorf("http.conections: %v", err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"strings"
@@ -61,33 +62,41 @@ func topics(kinds Kinds) []topic {
 // Explain writes what a kind or a section of a scenario is and which keys it
 // has. A name may stand for several things (http generates load and watches);
 // all are explained. An empty name lists what there is to explain. A name
-// that nothing has is an error with a suggestion.
+// that nothing has is an error with a suggestion. NAME.KEY is that key alone,
+// and those under it.
 func Explain(w io.Writer, name string, kinds Kinds) error {
 	all := topics(kinds)
 	if name == "" {
 		return listTopics(w, all)
 	}
-	found := 0
-	for _, t := range all {
-		if t.name != name && t.role+" "+t.name != name {
-			continue
-		}
-		if found > 0 {
-			if _, err := fmt.Fprintln(w); err != nil {
-				return fmt.Errorf("explain %s: %w", name, err)
-			}
-		}
-		found++
-		if err := decode.Explain(w, t.role+" "+t.name, t.doc, t.config); err != nil {
-			return fmt.Errorf("explain %s: %w", name, err)
-		}
-	}
-	if found > 0 {
-		return nil
-	}
+	name, key, _ := strings.Cut(name, ".")
+	var out bytes.Buffer
+	known := false
 	var names []string
 	for _, t := range all {
 		names = append(names, t.name)
+		if t.name != name && t.role+" "+t.name != name {
+			continue
+		}
+		known = true
+		if key != "" && !decode.HasKey(t.config, key) {
+			continue
+		}
+		if out.Len() > 0 {
+			out.WriteByte('\n')
+		}
+		if err := decode.Explain(&out, t.role+" "+t.name, t.doc, t.config, key); err != nil {
+			return fmt.Errorf("explain %s: %w", name, err)
+		}
+	}
+	if out.Len() > 0 {
+		if _, err := w.Write(out.Bytes()); err != nil {
+			return fmt.Errorf("explain %s: %w", name, err)
+		}
+		return nil
+	}
+	if known {
+		return fmt.Errorf("%s has no key %s: brunt explain %s lists them", name, key, name)
 	}
 	if near := decode.Suggest(name, names); near != "" {
 		return fmt.Errorf("there is nothing called %q to explain: did you mean %s?", name, near)
@@ -95,9 +104,21 @@ func Explain(w io.Writer, name string, kinds Kinds) error {
 	return fmt.Errorf("there is nothing called %q to explain: brunt explain lists what there is", name)
 }
 
+// headings says of each role where in a scenario its names stand.
+var headings = map[string]string{
+	"section":   "Sections",
+	"generator": "Generators, under loads:",
+	"fault":     "Faults, under a phase's faults:",
+	"probe":     "Probes, under watch:",
+	"stack":     "Stacks, as target.stack:",
+}
+
 func listTopics(w io.Writer, all []topic) error {
 	var b strings.Builder
-	role := ""
+	role, width := "", 0
+	for _, t := range all {
+		width = max(width, len(t.name))
+	}
 	for _, t := range all {
 		if strings.HasSuffix(t.doc, "Not built yet.") {
 			continue
@@ -107,9 +128,9 @@ func listTopics(w io.Writer, all []topic) error {
 				b.WriteByte('\n')
 			}
 			role = t.role
-			b.WriteString(strings.ToUpper(role[:1]) + role[1:] + "s\n")
+			b.WriteString(headings[role] + "\n")
 		}
-		fmt.Fprintf(&b, "  %-10s  %s\n", t.name, t.doc)
+		fmt.Fprintf(&b, "  %-*s  %s\n", width, t.name, t.doc)
 	}
 	planned := map[string][]string{}
 	var roles []string
@@ -124,7 +145,7 @@ func listTopics(w io.Writer, all []topic) error {
 	if len(roles) > 0 {
 		b.WriteString("\nNot built yet\n")
 		for _, r := range roles {
-			fmt.Fprintf(&b, "  %-10s  %s\n", r, strings.Join(planned[r], ", "))
+			fmt.Fprintf(&b, "  %-*s  %s\n", width, r, strings.Join(planned[r], ", "))
 		}
 	}
 	if _, err := io.WriteString(w, b.String()); err != nil {

@@ -205,7 +205,7 @@ func TestExplainGolden(t *testing.T) {
 		{"null", "Takes no config.", struct{}{}},
 		{"nothing", "Has no config.", nil},
 	} {
-		if err := Explain(&out, c.name, c.doc, c.config); err != nil {
+		if err := Explain(&out, c.name, c.doc, c.config, ""); err != nil {
 			t.Fatal(err)
 		}
 		out.WriteByte('\n')
