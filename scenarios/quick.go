@@ -59,7 +59,7 @@ func quickSource(o QuickOptions, secrets map[string]string) ([]byte, error) {
 		return nil, err
 	}
 	if (o.Rate == "") == (o.Users == 0) {
-		return nil, errors.New("give a rate (200/s, the open model) or a number of users (64, the closed one), one of them")
+		return nil, errors.New("give --rate (200/s, the open model) or --users (64, the closed one), one of them")
 	}
 	offer := "{ users: " + strconv.Itoa(o.Users) + " }"
 	if o.Rate != "" {

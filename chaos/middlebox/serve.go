@@ -65,9 +65,16 @@ func Serve(ctx context.Context, o ServeOptions) error {
 	return nil
 }
 
+// ErrNoOrders is Serve's when the lifeline ends before it has said anything,
+// as when a person starts the process.
+var ErrNoOrders = errors.New("there are no orders; brunt itself starts this")
+
 func serve(ctx context.Context, o ServeOptions) error {
 	lines := bufio.NewReaderSize(o.Lifeline, 64<<10)
 	first, err := readLine(lines)
+	if errors.Is(err, io.EOF) {
+		return ErrNoOrders
+	}
 	if err != nil {
 		return fmt.Errorf("read orders: %w", err)
 	}

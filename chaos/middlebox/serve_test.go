@@ -26,7 +26,7 @@ func TestServeRefuses(t *testing.T) {
 		ready  error // of writing the answer
 		want   string
 	}{
-		"nothing":         {"", nil, "read orders"},
+		"nothing":         {"", nil, "no orders"},
 		"not JSON":        {"hello\n", nil, "read orders"},
 		"too long":        {strings.Repeat("x", maxOrders+200<<10), nil, "too long"},
 		"no such folder":  {`{"dir": "/none/such", "boxes": {"p": {"listen": "127.0.0.1:0"}}}` + "\n", nil, "no such file"},

@@ -35,14 +35,24 @@ interrupted. Toxics are brunt's own.
 func Main(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	if len(args) > 0 {
+	if len(args) > 0 || byHand(os.Stdin) {
 		return mainToxiproxy(ctx, args, os.Stdout, os.Stderr)
 	}
-	if err := serve(ctx, os.Stdin, os.Stdout); err != nil {
+	switch err := serve(ctx, os.Stdin, os.Stdout); {
+	case errors.Is(err, middlebox.ErrNoOrders):
+		return mainToxiproxy(ctx, nil, os.Stdout, os.Stderr)
+	case err != nil:
 		fmt.Fprintln(os.Stderr, "brunt proxy:", err)
 		return 1
 	}
 	return 0
+}
+
+// byHand is true where a person would have to type the orders; Start makes the
+// lifeline a pipe.
+func byHand(lifeline *os.File) bool {
+	info, err := lifeline.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 func mainToxiproxy(ctx context.Context, args []string, stdout, stderr io.Writer) int {

@@ -69,7 +69,7 @@ func Serve(ctx context.Context, o ServeOptions) error {
 	})
 	first, ok := <-requests
 	if !ok || first.Do != doOpen || first.Info == nil {
-		return errors.New("serve reaper: the first line is no order")
+		return errors.New("serve reaper: the first line is no order; brunt itself starts this")
 	}
 	s := &server{ServeOptions: o, info: *first.Info, dir: first.Dir,
 		guarded: map[string]*guarded{}, swept: make(chan []chaos.Outcome, 1)}

@@ -11,11 +11,11 @@ import (
 func checkCommand() *cobra.Command {
 	var vars map[string]string
 	cmd := &cobra.Command{
-		Use:   "check FILE...",
+		Use:   "check SCENARIO...",
 		Short: "Check scenario files, offline",
 		Long: `check reads scenario files and prints every problem in them at once, and warns
 of what this machine would run out of. It touches nothing.`,
-		Args: cobra.MinimumNArgs(1),
+		Args: some("scenario files"),
 		RunE: func(cmd *cobra.Command, files []string) error {
 			bad := false
 			for _, file := range files {

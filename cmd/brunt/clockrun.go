@@ -11,7 +11,7 @@ import (
 func clockRunCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   clock.Command + " [--file FILE] [--monotonic OFFSET] -- COMMAND [ARGUMENT...]",
-		Short: "Run a command whose wall clock clock faults can skew",
+		Short: "Run a command so that clock faults can skew its clock",
 		Long: `clock-run runs a command whose wall clock a clock fault can skew while it runs,
 by libfaketime. The host's clock is never touched. It becomes the command, with
 the same process id, so that pid files and supervisors hold.

@@ -35,7 +35,7 @@ later reports.
 ` + tolerances + `
 
 Exit codes: 0 all is well, 1 something would run out or brunt measures badly.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: most(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if calibrate {
 				if len(args) > 0 {

@@ -11,9 +11,15 @@ import (
 
 func explainCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "explain [KIND]",
+		Use:   "explain [NAME[.KEY]]",
 		Short: "Explain a part of the scenario language, or list its kinds",
-		Args:  cobra.MaximumNArgs(1),
+		Long: `explain prints every key of a section or a kind of the scenario language, with
+its type, its default and what it means; without a name, what there is:
+
+  brunt explain             all sections and kinds
+  brunt explain http        the keys of all that is called http
+  brunt explain http.tls    those under one key`,
+		Args: most(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name := ""
 			if len(args) > 0 {
@@ -38,7 +44,7 @@ func schemaCommand() *cobra.Command {
 and as the first line of a scenario:
 
   # yaml-language-server: $schema=brunt.schema.json`,
-		Args: cobra.NoArgs,
+		Args: most(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			out := json.NewEncoder(cmd.OutOrStdout())
 			out.SetIndent("", "  ")

@@ -35,7 +35,7 @@ stands. It shows what has no run any more as well, and the proxies that were
 left without one. In the cluster of the kubeconfig's current context, or of
 --context, it shows what any run has left, by its marks: faults, and workers that
 offer load (brunt run --on kubernetes). It changes nothing.`,
-		Args: cobra.NoArgs,
+		Args: most(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			found, err := look(cmd.Context(), in)
 			print := found.text

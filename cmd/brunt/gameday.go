@@ -23,7 +23,7 @@ func gamedayCommand() *cobra.Command {
 	var vars map[string]string
 	var lines bool
 	cmd := &cobra.Command{
-		Use:   "gameday FILE",
+		Use:   "gameday SCENARIO",
 		Short: "Play a scenario and watch it in the terminal",
 		Long: `gameday plays a scenario as run does, and shows it live: load, latency,
 objectives with their margins, faults and probes. The verdict goes to stdout
@@ -35,7 +35,7 @@ once you leave; the exit code is the verdict.
   ?        all keys
 
 Without a terminal it shows the lines that run does.`,
-		Args: cobra.ExactArgs(1),
+		Args: one("a scenario file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			stdout, stderr := cmd.OutOrStdout(), cmd.ErrOrStderr()
 			scenario, err := loadScenario(args[0], vars, stderr)

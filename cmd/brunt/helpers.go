@@ -25,7 +25,7 @@ func helperCommands() []*cobra.Command {
 			RunE: func(_ *cobra.Command, args []string) error { return exit(body(args), nil) },
 		})
 	}
-	return append(all, proxyCommand())
+	return all
 }
 
 // proxyCommand is the process that the run's TCP proxies live in: apart, so

@@ -24,7 +24,7 @@ func initCommand() *cobra.Command {
 With --from-cluster it prints one for what a Kubernetes namespace runs: its HTTP
 services loaded, its autoscalers watched and judged, a pod of each workload
 killed in turn. It only reads.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: most(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var text []byte
 			var err error

@@ -17,14 +17,14 @@ func lintClusterCommand() *cobra.Command {
 	var replicas int
 	cmd := &cobra.Command{
 		Use:   "lint-cluster [SCENARIO]",
-		Short: "Say what in a namespace will hurt under load or faults, before any",
+		Short: "Say what in a namespace would hurt under load or faults",
 		Long: `lint-cluster reads a namespace's workloads, autoscalers, disruption budgets and
 services, and says what is wrong with them: autoscalers that cannot see, drains
 that would block, single replicas. It changes nothing. With a scenario it reads
 the scenario's namespace, and knows how long its phases are.
 
 It ends with 1 when it found an error, and with 0 otherwise.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: most(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			need := inventory.Need{Replicas: replicas}
 			if len(args) == 1 {

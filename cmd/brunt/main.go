@@ -90,18 +90,29 @@ watches how the stack reacts, and ends in one verdict with its evidence.
 
 Exit codes: 0 pass, 1 fail, 2 bad usage or scenario, 3 inconclusive,
 4 a fault is not verified undone, 70 a bug in brunt, 130 interrupted and undone.`,
+		Example: `  brunt quick http://127.0.0.1:8080/ --rate 200/s     load one URL, without a file
+  brunt init http://127.0.0.1:8080/ > scenario.yaml   write a scenario to start from
+  brunt plan scenario.yaml                            see what it would do
+  brunt run scenario.yaml                             do it, and end in a verdict`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Version:       version(),
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(
-		runCommand(), quickCommand(), gamedayCommand(),
-		checkCommand(), planCommand(), rbacCommand(), initCommand(), lintClusterCommand(),
-		explainCommand(), schemaCommand(),
-		reportCommand(), undoCommand(), faultsCommand(), reaperCommand(), workerCommand(),
-		doctorCommand(), truthCommand(), clockRunCommand(),
-	)
+	group(root, "Load, break and judge", runCommand(), quickCommand(), gamedayCommand())
+	group(root, "Write a scenario", initCommand(), checkCommand(), planCommand(), explainCommand(), schemaCommand())
+	group(root, "Afterwards", reportCommand(), faultsCommand(), undoCommand())
+	group(root, "In a cluster", lintClusterCommand(), rbacCommand())
+	group(root, "On this machine", doctorCommand(), clockRunCommand(), proxyCommand())
+	root.AddCommand(reaperCommand(), workerCommand(), truthCommand(), versionCommand())
 	root.AddCommand(helperCommands()...)
 	return root
+}
+
+// group adds commands to the root under a heading of its help.
+func group(root *cobra.Command, heading string, commands ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: heading, Title: heading + ":"})
+	for _, c := range commands {
+		c.GroupID = heading
+	}
+	root.AddCommand(commands...)
 }

@@ -16,14 +16,14 @@ func planCommand() *cobra.Command {
 	var vars map[string]string
 	var w workers
 	cmd := &cobra.Command{
-		Use:   "plan FILE",
+		Use:   "plan SCENARIO",
 		Short: "Show what a run would do, and touch nothing",
 		Long: `plan shows a scenario's timeline: the load it would offer, the requests it would
 send, the faults it would inject and what they would touch. It resolves the
 targets of faults where they exist already, rehearses undoing what was never
 injected, says which capabilities are missing and, of a cluster, what faults,
 probes and workers would not be let do there, and changes nothing.`,
-		Args: cobra.ExactArgs(1),
+		Args: one("a scenario file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			scenario, err := loadScenario(args[0], vars, cmd.ErrOrStderr())
 			if err != nil {

@@ -26,7 +26,7 @@ does. --users is the closed one: each user sends when its last answer came.
 Headers that carry credentials (Authorization, Cookie, X-Api-Key and the like)
 stay out of the run directory: the scenario kept there takes them from the
 environment, as ${QUICK_AUTHORIZATION} and so on.`,
-		Args: cobra.ExactArgs(1),
+		Args: one("a URL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			q.URL = args[0]
 			quick, err := scenarios.Quick(q)
@@ -48,16 +48,14 @@ environment, as ${QUICK_AUTHORIZATION} and so on.`,
 	}
 	p.flags(cmd)
 	f := cmd.Flags()
-	f.StringVar(&q.Rate, "rate", "", "open model: arrivals, such as 200/s")
+	f.StringVar(&q.Rate, "rate", "", "open model: the `rate` of arrivals, such as 200/s")
 	f.IntVar(&q.Users, "users", 0, "closed model: how many users")
 	f.DurationVar(&q.For, "for", 10*time.Second, "how long")
-	f.StringArrayVar(&q.Expect, "expect", nil, "what must hold, such as 'p99 < 50ms' (repeatable)")
+	f.StringArrayVar(&q.Expect, "expect", nil, "an `objective` that must hold, such as 'p99 < 50ms' (repeatable)")
 	f.IntVar(&q.Connections, "connections", 0, "connections at the most (default: as many as it takes)")
 	f.StringVarP(&q.Method, "method", "X", "", "the HTTP method (default GET, or POST with --body)")
-	f.StringArrayVarP(&q.Headers, "header", "H", nil, "a header, 'Name: value' (repeatable)")
+	f.StringArrayVarP(&q.Headers, "header", "H", nil, "a `header`, 'Name: value' (repeatable)")
 	f.StringVar(&q.Body, "body", "", "the body; @FILE reads it from a file")
 	f.DurationVar(&q.Timeout, "timeout", 0, "how long a request may take (default 10s)")
-	cmd.MarkFlagsMutuallyExclusive("rate", "users")
-	cmd.MarkFlagsOneRequired("rate", "users")
 	return cmd
 }

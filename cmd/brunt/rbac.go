@@ -26,7 +26,7 @@ they touch or watch nodes or other things outside of all namespaces. With --user
 --service-account it prints the bindings too, with --on kubernetes what workers in
 pods need as well. It connects to nothing; brunt plan, with the same --on, asks the
 cluster whether the role is there.`,
-		Args: cobra.ExactArgs(1),
+		Args: one("a scenario file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			scenario, err := loadScenario(args[0], vars, cmd.ErrOrStderr())
 			if err != nil {

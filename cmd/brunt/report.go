@@ -22,7 +22,7 @@ func reportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report RUNDIR",
 		Short: "Print a run's report again, from its run directory alone",
-		Args:  cobra.ExactArgs(1),
+		Args:  one("a run directory"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			print, ok := formats[format]
 			if !ok {
@@ -30,7 +30,7 @@ func reportCommand() *cobra.Command {
 			}
 			recorded, err := journal.Open(args[0])
 			if err != nil {
-				return exit(exitUsage, fmt.Errorf("brunt: open run: %w", err))
+				return exit(exitUsage, fmt.Errorf("brunt: %w", err))
 			}
 			if err := print(cmd.OutOrStdout(), reports.Build(recorded)); err != nil {
 				return fmt.Errorf("print report: %w", err)
@@ -38,6 +38,6 @@ func reportCommand() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", format, "one of "+strings.Join(names, ", "))
+	cmd.Flags().StringVar(&format, "format", format, "the `format`: "+strings.Join(names, ", "))
 	return cmd
 }

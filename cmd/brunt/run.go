@@ -24,14 +24,14 @@ func runCommand() *cobra.Command {
 	var p play
 	var vars map[string]string
 	cmd := &cobra.Command{
-		Use:   "run FILE",
+		Use:   "run SCENARIO",
 		Short: "Play a scenario and print its verdict",
 		Long: `run plays a scenario and prints its verdict with the evidence. Progress goes to
 stderr, the verdict to stdout, everything else to the run directory.
 
 Ctrl-C once stops the load, undoes every fault and reports; twice skips
 waiting for requests in flight. The exit code is the verdict.`,
-		Args: cobra.ExactArgs(1),
+		Args: one("a scenario file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			scenario, err := loadScenario(args[0], vars, cmd.ErrOrStderr())
 			if err != nil {
@@ -66,7 +66,7 @@ type play struct {
 }
 
 func (p *play) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&p.out, "out", "", "the run directory (default brunt-runs/NAME-TIME)")
+	cmd.Flags().StringVar(&p.out, "out", "", "the run `directory` (default brunt-runs/NAME-TIME)")
 }
 
 func (p *play) play(ctx context.Context, scenario *scenarios.Scenario, stdout, stderr io.Writer) (err error) {

@@ -30,7 +30,8 @@ func loadScenario(file string, vars map[string]string, w io.Writer) (*scenarios.
 
 // varFlag lets a command take the place of entries of the scenario's vars.
 func varFlag(cmd *cobra.Command, vars *map[string]string) {
-	cmd.Flags().StringToStringVar(vars, "var", nil, "a variable of the scenario, NAME=VALUE (repeatable)")
+	cmd.Flags().StringToStringVar(vars, "var", nil, "a variable of the scenario, `NAME=VALUE` (repeatable)")
+	cmd.Flags().Lookup("var").DefValue = "" // none, and not "[]" as the help would have it
 }
 
 // scenarioLimit bounds what is read of a scenario file; the language's own

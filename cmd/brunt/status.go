@@ -39,7 +39,11 @@ func (s *statusLines) Close() error { return nil }
 func (s *statusLines) event(e journal.Event) {
 	switch e.Kind {
 	case journal.RunStarted:
-		s.line(e.At, "%s: %s, %d phases", s.plan.Name, s.plan.Duration, len(s.plan.Phases))
+		phases := "1 phase"
+		if n := len(s.plan.Phases); n != 1 {
+			phases = fmt.Sprintf("%d phases", n)
+		}
+		s.line(e.At, "%s: %s, %s", s.plan.Name, s.plan.Duration, phases)
 	case journal.PhaseStarted:
 		s.line(e.At, "phase %s", e.Name)
 	case journal.FaultState:

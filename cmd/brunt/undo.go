@@ -18,6 +18,7 @@ import (
 
 	"github.com/brunt-dev/brunt/chaos"
 	"github.com/brunt-dev/brunt/chaos/reaper"
+	"github.com/brunt-dev/brunt/reports/journal"
 )
 
 func undoCommand() *cobra.Command {
@@ -157,12 +158,28 @@ func (u *undoing) runDir(ctx context.Context, dir string) error {
 		err := lease.Settle(ctx, mend, u.took(dir))
 		return u.refusal(err, lease, leased)
 	}
+	if !leased {
+		if err := isRunDir(dir); err != nil {
+			return exit(exitUsage, fmt.Errorf("brunt: %w", err))
+		}
+	}
 	receipts, err := chaos.OpenReceipts(dir)
 	if err != nil {
 		return u.refusal(err, lease, leased)
 	}
 	err = chaos.Undo(ctx, receipts, mend, u.took(dir))
 	return errors.Join(err, receipts.Close())
+}
+
+// isRunDir refuses a directory that no run can have made: where a name was
+// mistyped, "nothing to undo" would be no truth.
+func isRunDir(dir string) error {
+	for _, name := range []string{chaos.ReceiptsFile, journal.PlanFile} {
+		if _, err := os.Stat(filepath.Join(dir, name)); !errors.Is(err, os.ErrNotExist) {
+			return nil // there, or for others to say why it cannot be looked at
+		}
+	}
+	return fmt.Errorf("%s is no run directory: it has neither %s nor %s", dir, chaos.ReceiptsFile, journal.PlanFile)
 }
 
 // refusal says, of receipts that cannot be opened, why not.
@@ -176,7 +193,7 @@ func (u *undoing) refusal(err error, lease reaper.Status, leased bool) error {
 	case errors.Is(err, chaos.ErrLocked) && leased:
 		err = fmt.Errorf("%w: process %d is %s; its reaper, process %d, has its faults", err, lease.Run.Pid, lease.RunIs, lease.Reaper.Pid)
 	}
-	return exit(exitUsage, fmt.Errorf("brunt: open receipts: %w", err))
+	return exit(exitUsage, fmt.Errorf("brunt: %w", err))
 }
 
 // leaseOf finds the lease of a run directory.

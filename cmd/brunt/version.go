@@ -1,11 +1,14 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
+
+	"github.com/spf13/cobra"
 )
 
 // version is the module's version and the commit it was built from.
@@ -24,6 +27,13 @@ func version() string {
 		}
 	}
 	return v
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version, as --version does", Args: most(0),
+		Run: func(cmd *cobra.Command, _ []string) { fmt.Fprintf(cmd.OutOrStdout(), "brunt version %s\n", version()) },
+	}
 }
 
 // environment describes the machine that offers the load.

@@ -24,7 +24,7 @@ import (
 // do not call it. It takes its orders on standard input, which is its lifeline.
 func workerCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: cluster.Command, Hidden: true, Args: cobra.NoArgs,
+		Use: cluster.Command, Hidden: true, Args: most(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			signal.Ignore(syscall.SIGPIPE) // a controller that is gone is told of by the write
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM)

@@ -31,6 +31,9 @@ func Open(dir string) (*Journal, error) {
 
 func readPlan(name string) (plan Plan, err error) {
 	b, err := os.ReadFile(name)
+	if errors.Is(err, os.ErrNotExist) {
+		return plan, fmt.Errorf("%s is no run directory: %w", filepath.Dir(name), err)
+	}
 	if err != nil {
 		return plan, err
 	}
