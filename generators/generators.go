@@ -31,6 +31,14 @@ type Handshaker interface {
 	Handshakes() (full, resumed int64)
 }
 
+// A Resender is a Generator that sends a request once more, within the same
+// operation, where it is proven that the target never took it: a connection
+// kept alive was closed just as the request was on its way. It counts them. The
+// count only grows. It is called from any goroutine.
+type Resender interface {
+	Resent() int64
+}
+
 // A Spreader is a Generator whose connections are spread evenly over several
 // pairs of a local address and an address of the target. Each pair has all
 // local ports for itself.

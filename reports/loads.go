@@ -49,7 +49,7 @@ func (r *Report) readLoad(j *journal.Journal, p journal.LoadPlan, spans []span) 
 	l := &Load{
 		Kind: p.Kind, Model: p.Model, Path: p.Path, Planned: max(p.Arrivals, 0),
 		Offered: c.Offered, Sent: c.Sent, Completed: c.Completed, Dropped: c.Dropped, Canceled: c.Canceled, Lost: c.Lost,
-		BytesOut: c.BytesOut, BytesIn: c.BytesIn,
+		Resent: c.Resent, BytesOut: c.BytesOut, BytesIn: c.BytesIn,
 		Status:  c.Status,
 		Steps:   make(map[string]*Figures),
 		Phases:  make(map[string]*PhaseFigures),

@@ -126,6 +126,7 @@ type Load struct {
 	Dropped   int64   `json:"dropped"`           // arrivals given up before being sent: failed
 	Canceled  int64   `json:"canceled"`          // arrivals cut short by the end of the run
 	Lost      int64   `json:"lost,omitempty"`    // arrivals that went with a lost worker: not offered, or nobody knows
+	Resent    int64   `json:"resent,omitempty"`  // requests sent once more within their operation, because the target never took them
 	BytesOut  int64   `json:"sent_bytes"`
 	BytesIn   int64   `json:"received_bytes"`
 	Rate      float64 `json:"rate_per_second"` // operations ended a second, over the judged time
@@ -156,7 +157,18 @@ func (l *Load) notes() (notes []string) {
 	if l.Handshakes != nil {
 		notes = append(notes, l.Handshakes.String())
 	}
+	if l.Resent > 0 {
+		notes = append(notes, l.resentNote())
+	}
 	return notes
+}
+
+// resentNote says why operations may have taken two requests.
+func (l *Load) resentNote() string {
+	if l.Resent == 1 {
+		return "1 request met a connection that the server was closing, was never taken from it, and was sent again on a new one"
+	}
+	return count(l.Resent) + " requests met a connection that the server was closing, were never taken from it, and were sent again on a new one"
 }
 
 // Handshakes are the TLS handshakes of a load that succeeded.

@@ -32,6 +32,11 @@ type Target struct {
 	// gets a value for every operation that it has seen since and left
 	// without an answer.
 	Hang func() <-chan struct{}
+	// Break makes the target take the next operation whole and then, instead
+	// of answering, end its connection: in order or, where the protocol has
+	// such a thing, by a reset. Where a connection carries several operations
+	// at once it may end that one alone.
+	Break func(reset bool)
 	// Vanish makes the target go away: connections are closed and nothing
 	// listens.
 	Vanish func()
@@ -56,8 +61,13 @@ func Run(t *testing.T, s Subject) {
 		{"close can be called again, used or not", closeTwice},
 		{"nothing is sent once the context has ended", canceledBefore},
 		{"an operation stops when the context ends", canceledWithin},
+		{"an operation that the target took and did not answer is a failure", taken},
 		{"a target that vanishes is a failure", vanished},
 		{"a target that was never there is a failure", absent},
+		{"a loop plays every arrival and stamps it in order", loopStamps},
+		{"a loop's operation that the target took and did not answer is a failure", loopTaken},
+		{"a loop's target that vanishes is a failure", loopVanished},
+		{"a loop in a hurry cuts short what is in flight", loopHurried},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			// Registered first, so that it looks after the target has stopped.
@@ -260,6 +270,30 @@ func stopWhenSeen(t *testing.T, s generators.Session, a generators.Arrival, seen
 	return r
 }
 
+// taken: what the target took and did not answer has failed. It is not sent
+// again: a target that died with a thousand operations at work has failed a
+// thousand.
+func taken(t *testing.T, target Target) {
+	s := open(t, target, 0)
+	for i, reset := range []bool{false, true, false, true} {
+		// Before it another, so that the connection is one that was kept.
+		for _, op := range do(t, s, t.Context(), generators.Arrival{Index: int64(2 * i), Due: time.Now()}).Ops {
+			if op.Class != generators.OK {
+				t.Errorf("class %s (%v) before anything broke, or after", op.Class, op.Err)
+			}
+		}
+		seen := target.Operations()
+		target.Break(reset)
+		failed(t, target, do(t, s, t.Context(), generators.Arrival{Index: int64(2*i + 1), Due: time.Now()}))
+		if n := target.Operations() - seen; n != 1 {
+			t.Errorf("with reset %t the target saw the operation %d times", reset, n)
+		}
+	}
+	if r, ok := target.Generator.(generators.Resender); ok && r.Resent() != 0 {
+		t.Errorf("%d operations are said to have been sent again", r.Resent())
+	}
+}
+
 // vanished: connections that break and listeners that are gone are failures
 // with a class, on every arrival, for ever.
 func vanished(t *testing.T, target Target) {
@@ -282,13 +316,18 @@ func failed(t *testing.T, target Target, r generators.Result) {
 	if len(r.Ops) != 1 {
 		t.Fatalf("%d operations, want one that failed", len(r.Ops))
 	}
-	op := r.Ops[0]
-	checkOp(t, target, op)
-	switch op.Class {
+	checkOp(t, target, r.Ops[0])
+	blamed(t, r.Ops[0].Class, r.Ops[0].Err)
+}
+
+// blamed checks that a failure is the target's.
+func blamed(t *testing.T, class generators.Class, err error) {
+	t.Helper()
+	switch class {
 	case generators.OK, generators.Canceled, generators.Dropped, generators.Local, generators.Other:
-		t.Errorf("class %s (%v) from a target that is gone", op.Class, op.Err)
+		t.Errorf("class %s (%v) from a target that is gone", class, err)
 	}
-	if op.Err == nil {
+	if err == nil {
 		t.Error("a failure without an error")
 	}
 }

@@ -18,7 +18,7 @@ func TestClassify(t *testing.T) {
 		return inStage("connect to 10.0.0.1:80", &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", no)})
 	}
 	read := func(no syscall.Errno) error {
-		return inStage("read the answer", unanswered{&net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", no)}})
+		return inStage("read the answer", untaken{&net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", no)}, true})
 	}
 	for _, test := range []struct {
 		name string

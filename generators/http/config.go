@@ -50,7 +50,7 @@ type Connections struct {
 	Max         int           `yaml:"max" doc:"How many connections all sessions share; 0 gives each session its own." default:"0" min:"0"`
 	MaxAge      time.Duration `yaml:"max_age" doc:"The age at which a connection is replaced, up to a tenth earlier so that not all are at once; 0 never does." default:"0s" min:"0s"`
 	MaxRequests int           `yaml:"max_requests" doc:"How many requests a connection carries before it is replaced; 0 is no limit." default:"0" min:"0"`
-	KeepAlive   *bool         `yaml:"keep_alive" doc:"Whether a connection is kept for the next request." default:"true"`
+	KeepAlive   *bool         `yaml:"keep_alive" doc:"Whether a connection is kept for the next request. One that the server closes while it lies idle is made anew; a request that meets the close is sent again only where the server provably never took it." default:"true"`
 }
 
 // TLS says how a generator speaks TLS.

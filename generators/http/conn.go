@@ -12,7 +12,8 @@ type conn struct {
 	tls  bool
 	addr string
 
-	nc     net.Conn     // what HTTP is spoken on: a stream, or TLS over it; nil for HTTP/3
+	nc     net.Conn     // what HTTP is spoken on: the stream, or TLS over it; nil for HTTP/3
+	stream *stream      // nil for HTTP/3
 	probe  *probe       // nil where the system has none
 	mux    multiplexed  // set when HTTP/2 or 3 is spoken; nc is then its own
 	proxy  *proxy       // set when requests go to a proxy that forwards them

@@ -110,6 +110,7 @@ func TestContract(t *testing.T) {
 type testTarget struct {
 	operations atomic.Int64
 	hanging    atomic.Bool
+	breaking   atomic.Int32 // the next: 1 in order, 2 by a reset
 	seen       chan struct{}
 	vanish     func()
 }
@@ -119,12 +120,36 @@ func (a *testTarget) serve(w nethttp.ResponseWriter, r *nethttp.Request) {
 	hanging := a.hanging.Load()
 	// Reading to the end also lets the server see the client go.
 	io.Copy(io.Discard, r.Body)
+	switch a.breaking.Swap(0) {
+	case 1:
+		panic(nethttp.ErrAbortHandler)
+	case 2:
+		a.reset(w)
+		return
+	}
 	if hanging {
 		a.seen <- struct{}{}
 		<-r.Context().Done()
 		return
 	}
 	io.WriteString(w, "hello")
+}
+
+// reset ends an operation by a reset of its connection, or of its stream.
+func (a *testTarget) reset(w nethttp.ResponseWriter) {
+	c, _, err := nethttp.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(nethttp.ErrAbortHandler) // HTTP/2 and 3 reset the stream
+	}
+	tcp := c
+	if over, ok := c.(*tls.Conn); ok {
+		tcp = over.NetConn()
+	}
+	if tcp, ok := tcp.(*net.TCPConn); ok { // a Unix socket knows no reset
+		_ = tcp.SetLinger(0)
+		_ = tcp.Close() // without TLS's close_notify
+	}
+	_ = c.Close()
 }
 
 // of is the target with a generator for it.
@@ -138,6 +163,13 @@ func (a *testTarget) of(t *testing.T, c Config) gentest.Target {
 		Hang: func() <-chan struct{} {
 			a.hanging.Store(true)
 			return a.seen
+		},
+		Break: func(reset bool) {
+			if reset {
+				a.breaking.Store(2)
+			} else {
+				a.breaking.Store(1)
+			}
 		},
 	}
 }

@@ -83,7 +83,7 @@ func (g *generator) newConn(e endpoint) *conn {
 func (g *generator) dialStream(ctx context.Context, c *conn, e endpoint, h *holder, st *stages) error {
 	nc, err := g.reach(ctx, c, e, st)
 	if err == nil {
-		c.nc, c.probe = nc, newProbe(nc)
+		c.nc, c.probe = nc, newProbe(c.stream)
 		err = g.begin(ctx, c, e, h, st)
 	}
 	if p := g.program.route.proxy; p != nil {
@@ -131,14 +131,14 @@ func (g *generator) reach(ctx context.Context, c *conn, e endpoint, st *stages) 
 	r := g.program.route
 	switch {
 	case r.unix != "":
-		return g.dialUnix(ctx, r.unix, st)
+		return c.over(g.dialUnix(ctx, r.unix, st))
 	case r.proxy == nil:
-		return g.dialTCP(ctx, r.at(e.addr), st)
+		return c.over(g.dialTCP(ctx, r.at(e.addr), st))
 	}
 	if err := g.allow(e.addr); err != nil {
 		return nil, err
 	}
-	nc, err := g.dialTCP(ctx, r.proxy.addr, st)
+	nc, err := c.over(g.dialTCP(ctx, r.proxy.addr, st))
 	if err != nil {
 		return nil, err
 	}
@@ -154,6 +154,15 @@ func (g *generator) reach(ctx context.Context, c *conn, e endpoint, st *stages) 
 		return nil, err
 	}
 	return through, nil
+}
+
+// over makes nc what the connection is made of.
+func (c *conn) over(nc net.Conn, err error) (net.Conn, error) {
+	if err != nil {
+		return nil, err
+	}
+	c.stream = &stream{Conn: nc}
+	return c.stream, nil
 }
 
 func (g *generator) dialUnix(ctx context.Context, path string, st *stages) (net.Conn, error) {

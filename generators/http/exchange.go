@@ -352,8 +352,8 @@ func (s *session) keepCookies(u *url.URL, a *answer) {
 	}
 }
 
-// send sends one message and reads its answer. A request that a kept-alive
-// connection could not take is sent once more on a new one.
+// send sends one message and reads its answer. A request that was never taken
+// from a kept-alive connection is sent once more on a new one.
 func (a *attempt) send(ctx context.Context, m *message) error {
 	for again := false; ; again = true {
 		h, err := a.borrow(ctx)
@@ -381,20 +381,22 @@ func (a *attempt) send(ctx context.Context, m *message) error {
 		if err == nil || fresh || again || !mayRepeat(m, a.sc.fields, err) || ctx.Err() != nil {
 			return err
 		}
+		a.s.g.resent.Add(1)
 	}
 }
 
 // mayRepeat is true when a request that failed with err on a kept-alive
-// connection can be sent again without risk of being done twice.
+// connection can be sent again: it is proven that the server never took it.
 func mayRepeat(m *message, fields []renderedField, err error) bool {
 	if unprocessed(err) {
 		return true
 	}
-	var broken unanswered
-	return errors.As(err, &broken) && repeatable(m, fields)
+	var u untaken
+	return errors.As(err, &u) && (!u.begun || repeatable(m, fields))
 }
 
-// repeatable is true for requests that do no harm when they are done twice.
+// repeatable is true for requests that do no harm when they are done twice. A
+// server that closed only its own side of a connection may still read.
 func repeatable(m *message, fields []renderedField) bool {
 	switch m.method {
 	case "GET", "HEAD", "OPTIONS":

@@ -504,99 +504,25 @@ func TestNeverOutOfStep(t *testing.T) {
 	}
 }
 
-// A request on a connection that the server had closed is sent again when
-// that is safe, within the same operation.
-func TestStaleConnection(t *testing.T) {
+// A server that closes right after its answer: no request may be lost to that,
+// not even one that must not be done twice.
+func TestClosedConnectionIsNoticed(t *testing.T) {
 	leakCheck(t)
-	// The server takes one request more than it answers: the second of each
-	// connection meets a close (or a reset), with no time to notice before.
-	closing := func(t *testing.T, reset bool) *rawServer {
-		return serve(t, func(n int64, c *net.TCPConn, r *bufio.Reader) {
-			for i := 0; ; i++ {
-				if _, _, ok := readRequest(r); !ok {
-					return
-				}
-				if i == 1 {
-					if reset {
-						resetConn(c)
-					}
-					return
-				}
-				io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-			}
-		})
-	}
-	for _, test := range []struct {
-		name   string
-		config func(url string) Config
-		reset  bool
-		ok     bool
-	}{
-		{"GET", func(u string) Config { return Config{Get: u} }, false, true},
-		{"GET, reset", func(u string) Config { return Config{Get: u} }, true, true},
-		{"POST", func(u string) Config { return Config{Post: u, Body: "x"} }, false, false},
-		{"PUT may be done twice, but net/http does not either", func(u string) Config { return Config{Put: u, Body: "x"} }, false, false},
-		{"POST with a key", func(u string) Config {
-			return Config{Post: u, Body: "x", Headers: map[string]string{"idempotency-key": "1"}}
-		}, false, true},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			srv := closing(t, test.reset)
-			s := open(t, test.config(srv.url))
-			if op := once(t, s); op.Class != generators.OK {
-				t.Fatalf("first: class %s (%v)", op.Class, op.Err)
-			}
-			op := once(t, s)
-			if !test.ok {
-				if op.Class != generators.Reset {
-					t.Fatalf("class %s (%v), want reset", op.Class, op.Err)
-				}
-				return
-			}
-			if op.Class != generators.OK {
-				t.Fatalf("class %s (%v), want ok", op.Class, op.Err)
-			}
-			if op.Connect <= 0 || op.FirstByte < op.Connect {
-				t.Errorf("the second attempt's connect (%v) is not within the operation (first byte after %v)", op.Connect, op.FirstByte)
-			}
-			if n := srv.conns.Load(); n != 2 {
-				t.Errorf("%d connections, want 2", n)
-			}
-		})
-	}
-	t.Run("once only", func(t *testing.T) {
-		srv := serve(t, func(n int64, c *net.TCPConn, r *bufio.Reader) {
-			if _, _, ok := readRequest(r); ok && n == 1 {
-				io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-				readRequest(r)
-			}
-		})
-		s := open(t, Config{Get: srv.url})
-		once(t, s)
-		expectClass(t, once(t, s), generators.Reset, "before it answered")
-		if n := srv.conns.Load(); n != 2 {
-			t.Errorf("%d connections, want 2", n)
-		}
+	closed := make(chan struct{})
+	srv := serve(t, func(_ int64, c *net.TCPConn, r *bufio.Reader) {
+		readRequest(r)
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+		c.Close()
+		closed <- struct{}{}
 	})
-	t.Run("noticed before sending", func(t *testing.T) {
-		// The server closes right after its answer: no request may be lost to
-		// that, not even one that must not be repeated.
-		closed := make(chan struct{})
-		srv := serve(t, func(_ int64, c *net.TCPConn, r *bufio.Reader) {
-			readRequest(r)
-			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-			c.Close()
-			closed <- struct{}{}
-		})
-		s := open(t, Config{Post: srv.url, Body: "x"})
-		for range 3 {
-			op := once(t, s)
-			<-closed
-			if op.Class != generators.OK {
-				t.Fatalf("class %s (%v)", op.Class, op.Err)
-			}
+	s := open(t, Config{Post: srv.url, Body: "x"})
+	for range 3 {
+		op := once(t, s)
+		<-closed
+		if op.Class != generators.OK {
+			t.Fatalf("class %s (%v)", op.Class, op.Err)
 		}
-	})
+	}
 }
 
 // The end of the run's context is Canceled, wherever the operation is; the

@@ -38,6 +38,7 @@ type generator struct {
 
 	dials, lookups atomic.Int64
 	full, resumed  atomic.Int64 // TLS handshakes
+	resent         atomic.Int64 // requests
 }
 
 func newGenerator(c Config, env generators.Env, p *program) (*generator, error) {
@@ -66,6 +67,10 @@ func newGenerator(c Config, env generators.Env, p *program) (*generator, error) 
 
 // Precision is how late an arrival may go out.
 func (g *generator) Precision() time.Duration { return g.config.Precision }
+
+// Resent counts the requests that were sent once more. It may be called from
+// any goroutine.
+func (g *generator) Resent() int64 { return g.resent.Load() }
 
 // Open makes a session. It connects when it is first used.
 func (g *generator) Open(ctx context.Context, id int) (generators.Session, error) {

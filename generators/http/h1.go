@@ -6,12 +6,6 @@ import (
 	"time"
 )
 
-// unanswered marks that a connection broke before any byte of an answer.
-type unanswered struct{ err error }
-
-func (e unanswered) Error() string { return e.err.Error() }
-func (e unanswered) Unwrap() error { return e.err }
-
 // roundTripH1 writes a request and reads its answer over HTTP/1.1. keep is
 // true when the connection can carry another request.
 func (a *attempt) roundTripH1(c *conn, m *message) (keep bool, err error) {
@@ -19,12 +13,13 @@ func (a *attempt) roundTripH1(c *conn, m *message) (keep bool, err error) {
 	rest, expects := sc.encode(m, a.s.g.keepAlive && !m.close)
 	a.start()
 	if err := a.s.arm(c.nc, a.deadline); err != nil {
-		return false, inStage("use the connection", unanswered{err})
+		return false, inStage("use the connection", untaken{err, false})
 	}
 	defer a.s.disarm()
 
 	w := &sc.wire
 	w.reset(c.nc)
+	before := c.stream.handed.Load()
 	out := &sc.sending
 	*out = sending{patience: a.s.g.continueWait}
 	out.begin(c.nc, sc.out, rest, expects)
@@ -33,10 +28,13 @@ func (a *attempt) roundTripH1(c *conn, m *message) (keep bool, err error) {
 	a.op.BytesOut += out.sent
 	a.op.BytesIn += w.read
 	if err != nil && w.read == 0 && !isTimeout(err) {
+		begun, proven := c.stream.untaken(before, err, out.err)
 		if out.err != nil {
 			err = inStage("send the request", out.err)
 		}
-		err = unanswered{err}
+		if proven {
+			err = untaken{err, begun}
+		}
 	}
 	return keep && whole && !m.close, err
 }
@@ -230,6 +228,9 @@ func (o *sending) end(nc net.Conn) bool {
 	default:
 		_ = nc.SetWriteDeadline(aLongTimeAgo())
 		<-o.done
+		if isTimeout(o.err) {
+			o.err = nil // that was this deadline: why it is over, reading has told
+		}
 	}
 	return o.whole
 }

@@ -66,10 +66,30 @@
 // operation with redirects is one operation from the first request to the last
 // answer; its stages add up, and FirstByte is that of the last answer.
 //
-// A request on a kept-alive connection that the server closed before any byte
-// of an answer came is sent once more on a new connection if its method is
-// safe (GET, HEAD, OPTIONS) or it carries an Idempotency-Key, as net/http
-// does. It stays one operation and its clock runs on.
+// # What is sent again
+//
+// A server may close a connection that lies idle just as a request is on its
+// way to it. Such a request is sent once more on a new connection; it stays one
+// operation and its clock runs on, and the report says how many there were.
+// That is done only where it is proven that the server never took it:
+//
+//   - The connection was broken before any byte of the request was handed to
+//     it.
+//   - The server's end of the connection came (FIN, or TLS's close_notify)
+//     without acknowledging any byte of the request, as the system tells
+//     (Linux: TCP_INFO), before any byte of an answer; and the method is safe
+//     (GET, HEAD, OPTIONS) or there is an Idempotency-Key, since a server that
+//     has closed only its own side may still read.
+//   - HTTP/2 and 3: the server said so (GOAWAY, REFUSED_STREAM,
+//     H3_REQUEST_REJECTED).
+//
+// All else is a failure of class Reset: a request that was read or only lay
+// unread at a server that was killed, and every connection that was reset,
+// even one that had long been dead. Browsers and Go's net/http, with what is built
+// on it, send safe requests again in all of these cases, and show nothing of it.
+// Over a proxy it is the proxy that acknowledges. On Unix sockets, and on systems
+// other than Linux, acknowledgements are not known: only what was not handed on
+// is sent again.
 //
 // # How failures are classed
 //

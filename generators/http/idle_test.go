@@ -2,6 +2,7 @@ package http
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,15 +22,49 @@ import (
 	"github.com/brunt-dev/brunt/generators"
 )
 
-// idleServer, in the environment, makes the test binary a server of that
-// protocol until its stdin ends.
-const idleServer = "BRUNT_HTTP_IDLE_SERVER"
+// ownProcess, in the environment, makes the test binary a server of that kind
+// until its stdin ends. The first line it prints is its URL.
+const ownProcess = "BRUNT_HTTP_TEST_SERVER"
 
 func TestMain(m *testing.M) {
-	if protocol := os.Getenv(idleServer); protocol != "" {
-		os.Exit(serveIdle(protocol))
+	switch kind := os.Getenv(ownProcess); kind {
+	case "":
+		os.Exit(m.Run())
+	case "slow":
+		os.Exit(serveSlow())
+	default:
+		os.Exit(serveIdle(kind))
 	}
-	os.Exit(m.Run())
+}
+
+// startProcess starts such a server. It ends with the test, if not by kill.
+func startProcess(t testing.TB, kind string) (url string, says *bufio.Reader, kill func()) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), ownProcess+"="+kind)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = in.Close()
+		_ = cmd.Wait()
+	})
+	says = bufio.NewReader(out)
+	if url, err = says.ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(url), says, func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}
 }
 
 // serveIdle prints its URL and serves until stdin ends.
@@ -56,6 +92,36 @@ func serveIdle(protocol string) int {
 	return 0
 }
 
+// serveSlow answers the first request of each connection at once and is very
+// slow with the others, for each of which it prints a line.
+func serveSlow() int {
+	type requests struct{}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	srv := &nethttp.Server{
+		ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
+			return context.WithValue(ctx, requests{}, new(atomic.Int64))
+		},
+		Handler: nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {
+			if r.Context().Value(requests{}).(*atomic.Int64).Add(1) > 1 {
+				fmt.Println("took one")
+				select {
+				case <-time.After(time.Hour):
+				case <-r.Context().Done():
+				}
+			}
+			io.WriteString(w, "hello")
+		}),
+	}
+	fmt.Println("http://" + l.Addr().String())
+	go srv.Serve(l)
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	return 0
+}
+
 // BenchmarkIdleSession measures what a session costs that has made one request
 // and keeps its connection: the heap and the stacks. The server is a process
 // of its own.
@@ -70,27 +136,9 @@ func BenchmarkIdleSession(b *testing.B) {
 		{"h3", "h3", Config{Protocol: "h3"}},
 	} {
 		b.Run(bench.name, func(b *testing.B) {
-			cmd := exec.Command(os.Args[0])
-			cmd.Env = append(os.Environ(), idleServer+"="+bench.server)
-			in, err := cmd.StdinPipe()
-			if err != nil {
-				b.Fatal(err)
-			}
-			out, err := cmd.StdoutPipe()
-			if err != nil {
-				b.Fatal(err)
-			}
-			if err := cmd.Start(); err != nil {
-				b.Fatal(err)
-			}
-			defer cmd.Wait()
-			defer in.Close()
-			url, err := bufio.NewReader(out).ReadString('\n')
-			if err != nil {
-				b.Fatal(err)
-			}
 			c := bench.config
-			c.Get, c.TLS.Insecure = strings.TrimSpace(url), true
+			c.Get, _, _ = startProcess(b, bench.server)
+			c.TLS.Insecure = true
 			g, err := New(c, generators.Env{Allow: everywhere})
 			if err != nil {
 				b.Fatal(err)

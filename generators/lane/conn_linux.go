@@ -22,7 +22,8 @@ type conn struct {
 	generation int32 // tells events of this connection from those of the one before in its slot
 	parser     parser
 	connecting bool
-	retried    bool // the operation was sent once before, on a connection that was dead
+	resent     bool // the operation was sent once before, on a connection that never took it
+	reset      bool // the socket said so when it was to take more of the request
 	busy       bool // carries an operation
 	idling     bool // in the lane's idle list
 	requests   int32
@@ -149,7 +150,7 @@ func (l *lane) begin(c *conn, due, now time.Duration) {
 // enter makes c carry an operation.
 func (l *lane) enter(c *conn, due, now time.Duration) {
 	c.due, c.started, c.connected, c.answered = due, now, 0, 0
-	c.sent, c.received, c.retried, c.busy = 0, 0, false, true
+	c.sent, c.received, c.resent, c.reset, c.busy = 0, 0, false, false, true
 	c.parser.begin(l.Head)
 	l.flight.push(c)
 	l.flightN++
@@ -173,7 +174,9 @@ func (l *lane) send(c *conn) {
 		c.sent += int32(n)
 	case unix.EAGAIN, unix.EINTR: // goes on when the socket has room
 	default:
-		// Why it broke is told by reading: a reset may follow an answer.
+		// Reading tells why it broke, as a reset may follow an answer; but of
+		// a reset the socket tells only once.
+		c.reset = errno == unix.ECONNRESET
 		l.receive(c, true)
 	}
 }
@@ -295,17 +298,37 @@ func (l *lane) broken(c *conn, err error) {
 		l.discard(c)
 		return
 	}
-	if l.Retry && c.requests > 0 && c.received == 0 && !c.retried && l.resend(c) {
+	if l.untaken(c, err) && l.resend(c) {
 		return
 	}
 	if errors.Is(err, ErrCut) && c.received == 0 {
 		err = errors.New("connection closed before any answer")
+		if c.reset {
+			err = unix.ECONNRESET
+		}
 	}
 	l.fail(c, l.now(), classify(err), err)
 }
 
-// resend plays the operation of a kept-alive connection that turned out to be
-// dead on a new one, once, its clock running on: what net/http does.
+// untaken says that the operation of a kept-alive connection may be sent again
+// because the target never took it: the target had closed the connection while
+// it lay idle. Package http says what proves that.
+func (l *lane) untaken(c *conn, err error) bool {
+	if c.requests == 0 || c.received > 0 || c.resent {
+		return false
+	}
+	if c.sent == 0 {
+		return true
+	}
+	if !l.Idempotent || c.reset || !errors.Is(err, ErrCut) {
+		return false
+	}
+	acked, known := Acknowledged(int(c.fd))
+	return known && acked == int64(c.requests)*int64(len(l.Request))
+}
+
+// resend plays the operation of a connection on a new one, once, its clock
+// running on.
 func (l *lane) resend(c *conn) bool {
 	fresh, err := l.connect(l.Addresses[l.address%len(l.Addresses)], l.now())
 	if err != nil {
@@ -314,7 +337,10 @@ func (l *lane) resend(c *conn) bool {
 	l.leave(c)
 	l.discard(c)
 	l.enter(fresh, c.due, c.started)
-	fresh.retried = true
+	fresh.resent = true
+	if l.Resent != nil {
+		l.Resent.Add(1)
+	}
 	if !fresh.connecting {
 		l.send(fresh)
 	}

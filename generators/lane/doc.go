@@ -6,6 +6,7 @@ package lane
 
 import (
 	"net/netip"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,7 +16,8 @@ type Config struct {
 	Sources     []netip.Addr     // local addresses, taken in turn by new connections; none: the system's choice
 	Request     []byte           // the whole request as it goes over the wire
 	Head        bool             // the request is a HEAD
-	Retry       bool             // the request may be sent again when a kept-alive connection turns out to be dead
+	Idempotent  bool             // the request may be sent again where it can only be known that the target will not answer it
+	Resent      *atomic.Int64    // counts requests sent again
 	Timeout     time.Duration    // from started to ended
 	MaxConns    int              // connections at the most; 0: as many as the run allows
 	MaxAge      time.Duration    // a connection older than this takes no more requests; 0: any age

@@ -93,7 +93,7 @@ const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 func config(to netip.AddrPort) Config {
 	return Config{
-		Addresses: []netip.AddrPort{to}, Request: []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), Retry: true,
+		Addresses: []netip.AddrPort{to}, Request: []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), Idempotent: true,
 		Timeout: 5 * time.Second, MaxBody: 1 << 20, Accept: func(status int) bool { return status < 400 },
 	}
 }
@@ -266,33 +266,6 @@ func TestRefusedUsers(t *testing.T) {
 	ops := collect(t, config(netip.MustParseAddrPort("127.0.0.1:1")), r)
 	if got := classes(ops); got[generators.Refused] != len(ops) || len(ops) < 2 || len(ops) > 20 {
 		t.Errorf("%v", got)
-	}
-}
-
-// A kept-alive connection that the target closed meanwhile: the request goes
-// out once more on a new one, as one operation.
-func TestDeadConnectionIsRetried(t *testing.T) {
-	for _, retry := range []bool{true, false} {
-		// Each connection answers once; the second request on it is read and
-		// meets a close.
-		to := serve(t, func(_, k int) string {
-			if k == 0 {
-				return ok
-			}
-			return ""
-		})
-		r := newRun()
-		r.Arrivals = evenly(6, 2*time.Millisecond)
-		c := config(to)
-		c.Retry = retry
-		c.MaxConns = 1
-		got := classes(collect(t, c, r))
-		if retry && got[generators.OK] != 6 {
-			t.Errorf("with retry: %v, want 6 ok", got)
-		}
-		if !retry && (got[generators.OK] != 3 || got[generators.Reset] != 3) {
-			t.Errorf("without retry: %v, want every second one to fail", got)
-		}
 	}
 }
 

@@ -170,12 +170,16 @@ func TestContract(t *testing.T) {
 	gentest.Run(t, gentest.Subject{Start: func(t *testing.T) gentest.Target {
 		var mu sync.Mutex
 		var operations int64
-		hanging, seen := false, make(chan struct{}, 100)
+		hanging, breaking, seen := false, false, make(chan struct{}, 100)
 		srv := httptest.NewServer(nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {
 			mu.Lock()
 			operations++
-			hang := hanging
+			hang, breaks := hanging, breaking
+			breaking = false
 			mu.Unlock()
+			if breaks {
+				panic(nethttp.ErrAbortHandler)
+			}
 			if hang {
 				seen <- struct{}{}
 				<-r.Context().Done()
@@ -198,6 +202,11 @@ func TestContract(t *testing.T) {
 				defer mu.Unlock()
 				hanging = true
 				return seen
+			},
+			Break: func(bool) { // resets are package http's business
+				mu.Lock()
+				defer mu.Unlock()
+				breaking = true
 			},
 			Vanish: func() {
 				srv.CloseClientConnections()

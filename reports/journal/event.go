@@ -108,6 +108,8 @@ type LoadCounts struct {
 	FullHandshakes    int64 `json:"full_handshakes,omitempty"`
 	ResumedHandshakes int64 `json:"resumed_handshakes,omitempty"`
 
+	Resent int64 `json:"resent,omitempty"` // requests sent once more, because the target never took them
+
 	InFlight int64   `json:"in_flight"` // at the end of the second: sent, not ended
 	Waiting  int64   `json:"waiting"`   // at the end of the second: due, not sent
 	Sessions int64   `json:"sessions"`  // at the end of the second: open sessions

@@ -230,6 +230,7 @@ func (c *LoadCounts) add(s *LoadCounts) {
 	c.BytesIn += s.BytesIn
 	c.FullHandshakes += s.FullHandshakes
 	c.ResumedHandshakes += s.ResumedHandshakes
+	c.Resent += s.Resent
 	c.InFlight, c.Waiting, c.Sessions, c.Planned = s.InFlight, s.Waiting, s.Sessions, s.Planned
 }
 

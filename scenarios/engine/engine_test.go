@@ -301,27 +301,30 @@ func TestLateArrivalsGetSessionsWhenTheTargetStalls(t *testing.T) {
 	})
 }
 
-// What a generator counts of its TLS handshakes since the run's start is in
-// the journal, each once.
-func TestHandshakesAreCounted(t *testing.T) {
+// What a generator counts since the run's start is in the journal, each once.
+func TestGeneratorsOwnCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		plan := onePhase(t, 10, 5*time.Second, always(time.Millisecond))
-		plan.Loads[0].Generator = handshakes{plan.Loads[0].Generator.(*target)}
+		plan.Loads[0].Generator = counting{plan.Loads[0].Generator.(*target)}
 		_, j := play(t, plan, nil)
 		// Seven at once, and one resumed for each second that passed.
 		if c := counts(j); c.FullHandshakes != 7 || c.ResumedHandshakes != 5 {
 			t.Errorf("%d full and %d resumed", c.FullHandshakes, c.ResumedHandshakes)
+		} else if c.Resent != 10 {
+			t.Errorf("%d sent again", c.Resent)
 		}
 	})
 }
 
-// handshakes counts seconds as resumed handshakes, and says it has done seven
-// others.
-type handshakes struct{ *target }
+// counting counts seconds as resumed handshakes, half seconds as requests sent
+// again, and says it has done seven full handshakes.
+type counting struct{ *target }
 
-func (h handshakes) Handshakes() (full, resumed int64) {
-	return 7, int64(time.Since(h.start) / time.Second)
+func (c counting) Handshakes() (full, resumed int64) {
+	return 7, int64(time.Since(c.start) / time.Second)
 }
+
+func (c counting) Resent() int64 { return int64(2 * time.Since(c.start) / time.Second) }
 
 func TestClosedModel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -33,7 +33,8 @@ type load struct {
 
 	lag lagMeter
 
-	fullBefore, resumedBefore int64 // handshakes told already; the ticker's
+	// What was told already of a generator's own counts; the ticker's.
+	fullBefore, resumedBefore, resentBefore int64
 }
 
 // counters are what the sessions of one shard counted since the last second.
@@ -226,6 +227,10 @@ func (l *load) second(at time.Duration, waiting int) *journal.LoadCounts {
 		full, resumed := h.Handshakes()
 		counts.FullHandshakes, counts.ResumedHandshakes = full-l.fullBefore, resumed-l.resumedBefore
 		l.fullBefore, l.resumedBefore = full, resumed
+	}
+	if r, ok := l.plan.Generator.(generators.Resender); ok {
+		resent := r.Resent()
+		counts.Resent, l.resentBefore = resent-l.resentBefore, resent
 	}
 	return counts
 }
