@@ -210,7 +210,11 @@ func (s *hpaSubject) update(w *watching, u *unstructured.Unstructured, seen time
 		w.happened(s.event(probes.Edited, edits(before, &o)), time.Time{}, seen)
 		s.spec = spec
 	}
-	if from, to := float64(before.Status.Desired), float64(o.Status.Desired); from != to {
+	from, to := float64(before.Status.Desired), float64(o.Status.Desired)
+	if len(before.Status.Conditions) == 0 {
+		from = float64(o.Status.Current) // its controller had not looked at it yet
+	}
+	if from != to {
 		e := s.event(probes.Scaled, "")
 		e.From, e.To = &from, &to
 		var at time.Time

@@ -74,8 +74,8 @@ func (s *kedaSubject) see(w *watching, c change) {
 	// Below one replica KEDA itself scales, and not the HPA.
 	for name, what := range map[string][2]string{"Active": {"activated", "deactivated"}, "Fallback": {"fallback", "no_fallback"}, "Paused": {"paused", "resumed"}} {
 		was, is := find(before.Status.Conditions, name), find(o.Status.Conditions, name)
-		if was.Status == is.Status {
-			continue
+		if (was.Status == "True") == (is.Status == "True") {
+			continue // also when it is told for the first time that it is not so
 		}
 		word := what[1]
 		if is.Status == "True" {
