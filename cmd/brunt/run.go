@@ -6,10 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"sync"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -241,50 +238,3 @@ func (p *play) directory(name string) (dir string, made bool, err error) {
 type lateFace struct{ to journal.Sink }
 
 func (f *lateFace) Append(b journal.Batch) error { return f.to.Append(b) }
-
-// interrupts turns SIGINT and SIGTERM into what the run wants done. Until the
-// run sets that, the first one cancels the context.
-type interrupts struct {
-	mu       sync.Mutex
-	actions  []func()
-	released func()
-}
-
-func catchInterrupts(ctx context.Context) (context.Context, *interrupts) {
-	ctx, cancel := context.WithCancel(ctx)
-	i := &interrupts{actions: []func(){cancel}}
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	done := make(chan struct{})
-	var watching sync.WaitGroup
-	watching.Go(func() {
-		for n := 0; ; n++ {
-			select {
-			case <-signals:
-				i.mu.Lock()
-				action := i.actions[min(n, len(i.actions)-1)]
-				i.mu.Unlock()
-				action()
-			case <-done:
-				return
-			}
-		}
-	})
-	i.released = func() {
-		signal.Stop(signals)
-		close(done)
-		watching.Wait()
-		cancel()
-	}
-	return ctx, i
-}
-
-// set says what the first signal does, and what every one after it does.
-// A signal that came before the call has been dealt with by cancelling.
-func (i *interrupts) set(first, second func()) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.actions = []func(){first, second}
-}
-
-func (i *interrupts) release() { i.released() }

@@ -2,7 +2,9 @@ package scaling
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/brunt-dev/brunt/reports/journal"
 )
@@ -25,4 +27,35 @@ func Tell(o journal.Object) (text string, notable bool) {
 		text += ": " + o.Text
 	}
 	return text, true
+}
+
+func orNothing(s string) string {
+	if s == "" {
+		return "it does not say why"
+	}
+	return strings.TrimSuffix(s, ".")
+}
+
+func plural(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + one + "s"
+}
+
+func percent(v float64) string { return number(v*100) + "%" }
+
+// number writes at most three digits behind the point, and no zeros at the end.
+func number(v float64) string {
+	s := strconv.FormatFloat(v, 'f', 3, 64)
+	return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
+}
+
+// clock writes a time of the run to a tenth of a second.
+func clock(d time.Duration) string {
+	s := d.Round(100 * time.Millisecond).String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	return s
 }

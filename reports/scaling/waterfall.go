@@ -5,28 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/brunt-dev/brunt/reports/journal"
 )
-
-// A pod is what happened to one pod, the first time each.
-type pod struct {
-	name string
-	on   string
-	when map[string]journal.Object
-}
-
-func (p *pod) take(o journal.Object) {
-	if o.On != "" {
-		p.on = o.On
-	}
-	if _, known := p.when[o.What]; !known {
-		p.when[o.What] = o
-	}
-}
 
 // follow draws the waterfall of a step up.
 func (a *Analysis) follow(s *Step) {
@@ -167,69 +150,6 @@ func (a *Analysis) absorbed(s *Step, decided Stage) bool {
 	return known && high <= 1+tolerance && a.unknown(a.Metric, s.Start, s.End) < time.Second
 }
 
-// freshPods are those created in answer to a step.
-func (a *Analysis) freshPods(s *Step, from time.Duration) []*pod {
-	var out []*pod
-	for _, p := range a.pods {
-		c, ok := p.when["created"]
-		if ok && c.At >= from-c.Within && c.At < s.End {
-			out = append(out, p)
-		}
-	}
-	slices.SortFunc(out, func(x, y *pod) int {
-		return cmp.Or(cmp.Compare(x.when["created"].At, y.when["created"].At), cmp.Compare(x.name, y.name))
-	})
-	return out
-}
-
-// podStage is when the first new pod came to a stage.
-func (a *Analysis) podStage(s *Step, name string, fresh []*pod) Stage {
-	if name == Node {
-		return a.node(s, fresh)
-	}
-	if !a.PodsKnown {
-		if name == Ready {
-			return a.readyByCount(s)
-		}
-		return Stage{Name: name, State: Unknown, Text: "the probe does not see single pods"}
-	}
-	var first *journal.Object
-	for _, p := range fresh {
-		if o, ok := p.when[name]; ok && o.At < s.End && (first == nil || o.At < first.At) {
-			first = &o
-		}
-	}
-	if first == nil {
-		if got := laterStage(name, fresh, s.End); got != "" {
-			return Stage{Name: name, State: Unknown, Text: "it was not seen, though a new pod was " + got}
-		}
-		why := "no new pod was " + name
-		if name == Ready {
-			why = "no new pod became ready"
-		}
-		return a.notReached(s, name, why)
-	}
-	st := reached(s, name, moment{first.At, first.Within})
-	st.Object, st.Text = first.Object, first.Text
-	if first.On != "" && name == Scheduled {
-		st.Text = "on " + first.On
-	}
-	return st
-}
-
-// laterStage names a stage behind another that a new pod came to.
-func laterStage(name string, fresh []*pod, end time.Duration) string {
-	order := []string{Created, Scheduled, Started, Ready}
-	for _, later := range order[slices.Index(order, name)+1:] {
-		for _, p := range fresh {
-			if o, ok := p.when[later]; ok && o.At < end {
-				return later
-			}
-		}
-	}
-	return ""
-}
-
 // readyByCount is the first time that more replicas were ready than before.
 func (a *Analysis) readyByCount(s *Step) Stage {
 	if s.Before == nil {
@@ -281,19 +201,6 @@ func (a *Analysis) node(s *Step, fresh []*pod) Stage {
 		return a.notReached(s, Node, "pods waited for room, and no new node became ready for them")
 	}
 	return Stage{Name: Node, State: Unneeded, Text: "no pod asked for room"}
-}
-
-// podOf finds the pod that an answer names as its server: by its name alone,
-// behind a namespace, or before a domain.
-func (a *Analysis) podOf(who string) *pod {
-	if i := strings.LastIndexByte(who, '/'); i >= 0 {
-		who = who[i+1:]
-	}
-	if p := a.pods[who]; p != nil {
-		return p
-	}
-	name, _, _ := strings.Cut(who, ".")
-	return a.pods[name]
 }
 
 // served is when a new pod answered its first request.
@@ -409,60 +316,6 @@ func ceilSecond(d time.Duration) time.Duration {
 	return (d + time.Second - 1).Truncate(time.Second)
 }
 
-const (
-	// grace is how long a new replica may go without requests before that says
-	// anything, and enough how long it must be watched after.
-	grace, enough = 5 * time.Second, 15 * time.Second
-	leastServed   = 100
-)
-
-// pinning tells whether new replicas get their share; nil where that cannot be
-// told.
-func (a *Analysis) pinning(s *Step, fresh []*pod) *Pinning {
-	if !a.ServedKnown || !a.PodsKnown {
-		return nil
-	}
-	p := &Pinning{}
-	from := s.Start
-	var ready []*pod
-	for _, f := range fresh {
-		if o, ok := f.when["ready"]; ok && o.At+grace+enough <= s.End {
-			ready = append(ready, f)
-			from = max(from, o.At+grace)
-		}
-	}
-	if len(ready) == 0 {
-		return nil
-	}
-	total, ours := int64(0), int64(0)
-	each := map[*pod]int64{}
-	for _, name := range a.load.names {
-		for _, e := range a.journal.LoadSeconds(name, ceilSecond(from)+time.Second, s.End+stampLag) {
-			for who, n := range e.Load.Served {
-				total += n
-				if p := a.podOf(who); p != nil && slices.Contains(ready, p) {
-					each[p] += n
-					ours += n
-				}
-			}
-		}
-	}
-	all, known := a.Ready.at(s.End - 1)
-	if total < leastServed || !known || all < float64(len(ready)) {
-		return nil
-	}
-	for _, f := range ready {
-		if each[f] == 0 {
-			p.Idle++
-		}
-	}
-	p.New = int64(len(ready))
-	p.Share = float64(ours) / float64(total)
-	p.Fair = float64(len(ready)) / all
-	p.Pinned = p.Share < p.Fair/5
-	return p
-}
-
 // note tells what else happened during a step that its figures hang on.
 func (a *Analysis) note(s *Step) {
 	say := func(format string, args ...any) { s.Notes = append(s.Notes, fmt.Sprintf(format, args...)) }
@@ -510,35 +363,4 @@ func (a *Analysis) note(s *Step) {
 		say("The load's connections stay where they were: %s ready, which is %s of the replicas, and they got %s of the requests (keep-alive pins clients; connections: {max_age: 30s} moves them).",
 			plural(int(p.New), "new replica"), percent(p.Fair), percent(p.Share))
 	}
-}
-
-func orNothing(s string) string {
-	if s == "" {
-		return "it does not say why"
-	}
-	return strings.TrimSuffix(s, ".")
-}
-
-func plural(n int, one string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return strconv.Itoa(n) + " " + one + "s"
-}
-
-func percent(v float64) string { return number(v*100) + "%" }
-
-// number writes at most three digits behind the point, and no zeros at the end.
-func number(v float64) string {
-	s := strconv.FormatFloat(v, 'f', 3, 64)
-	return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
-}
-
-// clock writes a time of the run to a tenth of a second.
-func clock(d time.Duration) string {
-	s := d.Round(100 * time.Millisecond).String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	return s
 }
