@@ -5,6 +5,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/brunt-dev/brunt/scenarios/probes"
 )
@@ -38,7 +39,7 @@ func (k Watchers) Karpenter(c Karpenter, env probes.Env) (probes.Probe, error) {
 		return nil, err
 	}
 	return k.probe(env, c.Every, func(string) subject {
-		return &karpenterSubject{source: source{resource: nodeClaims, labels: c.Selector}, claims: map[string]*claimState{}}
+		return &karpenterSubject{source: source{resource: nodeClaims, labels: c.Selector}, claims: newRoster[claimState]()}
 	}, nodeClaims), nil
 }
 
@@ -53,10 +54,7 @@ type claimObject struct {
 	} `json:"status"`
 }
 
-type claimState struct {
-	reached map[string]bool
-	node    string
-}
+type claimState struct{ reached map[string]bool } // by condition
 
 // claimStages are the conditions of a NodeClaim in their order. An initialized
 // one is a node that pods may run on.
@@ -64,78 +62,61 @@ var claimStages = []string{"Launched", "Registered", "Initialized"}
 
 type karpenterSubject struct {
 	source source
-	claims map[string]*claimState
-	met    bool // the first list has been seen
+	claims roster[claimState] // by name
 }
 
 func (s *karpenterSubject) start(w *watching) { w.watch(s.source) }
 
 func (s *karpenterSubject) see(w *watching, c change) {
-	kept := map[string]bool{}
-	for _, u := range c.objs {
-		name := u.GetName()
-		kept[name] = true
-		if c.kind == gone {
-			s.remove(w, name, c.seen)
-			continue
-		}
-		o, err := convert[claimObject](u)
-		if err != nil {
-			continue
-		}
-		old := c.kind == listed && !s.met
-		tell := func(object, what, text string, at time.Time) {
-			if !old {
-				w.happened(probes.Event{Object: object, What: what, On: o.Status.NodeName, Text: text}, at, c.seen)
-			}
-		}
-		claim := s.claims[name]
-		if claim == nil {
-			claim = &claimState{reached: map[string]bool{}}
-			s.claims[name] = claim
-			tell("nodeclaim/"+name, probes.NodeRequested, "", o.Metadata.CreationTimestamp.Time)
-		}
-		claim.node = o.Status.NodeName
-		for _, stage := range claimStages {
-			is := find(o.Status.Conditions, stage)
-			if is.Status != "True" || claim.reached[stage] {
-				continue
-			}
-			claim.reached[stage] = true
-			if stage == "Initialized" {
-				tell("node/"+claim.node, probes.Ready, "from NodeClaim "+name, is.LastTransitionTime.Time)
-				continue
-			}
-			tell("nodeclaim/"+name, map[string]string{"Launched": "launched", "Registered": "registered"}[stage], "", is.LastTransitionTime.Time)
-		}
-	}
-	if c.kind == listed {
-		for name := range s.claims {
-			if !kept[name] {
-				s.remove(w, name, c.seen)
-			}
-		}
-		s.met = true
-	}
+	s.claims.follow(c, nameOf, func(u *unstructured.Unstructured, old bool) {
+		s.update(w, u, c.seen, old)
+	}, func(name string, _ *claimState) {
+		w.happened(probes.Event{Object: "nodeclaim/" + name, What: probes.Deleted}, time.Time{}, c.seen)
+	})
 }
 
-func (s *karpenterSubject) remove(w *watching, name string, seen time.Time) {
-	if s.claims[name] != nil {
-		w.happened(probes.Event{Object: "nodeclaim/" + name, What: probes.Deleted}, time.Time{}, seen)
-		delete(s.claims, name)
+// update takes in one claim's present state; old ones are taken as they are.
+func (s *karpenterSubject) update(w *watching, u *unstructured.Unstructured, seen time.Time, old bool) {
+	o, err := convert[claimObject](u)
+	if err != nil {
+		return // no NodeClaim of any API server
+	}
+	name := u.GetName()
+	tell := func(object, what, text string, at time.Time) {
+		if !old {
+			w.happened(probes.Event{Object: object, What: what, On: o.Status.NodeName, Text: text}, at, seen)
+		}
+	}
+	claim := s.claims.known[name]
+	if claim == nil {
+		claim = &claimState{reached: map[string]bool{}}
+		s.claims.known[name] = claim
+		tell("nodeclaim/"+name, probes.NodeRequested, "", o.Metadata.CreationTimestamp.Time)
+	}
+	for _, stage := range claimStages {
+		is := find(o.Status.Conditions, stage)
+		if is.Status != "True" || claim.reached[stage] {
+			continue
+		}
+		claim.reached[stage] = true
+		if stage == "Initialized" {
+			tell("node/"+o.Status.NodeName, probes.Ready, "from NodeClaim "+name, is.LastTransitionTime.Time)
+			continue
+		}
+		tell("nodeclaim/"+name, map[string]string{"Launched": "launched", "Registered": "registered"}[stage], "", is.LastTransitionTime.Time)
 	}
 }
 
 func (s *karpenterSubject) read() (float64, string, map[string]float64, error) {
 	n := map[string]float64{}
-	for _, c := range s.claims {
+	for _, c := range s.claims.known {
 		for _, stage := range claimStages {
 			if c.reached[stage] {
 				n[stage]++
 			}
 		}
 	}
-	all := float64(len(s.claims))
+	all := float64(len(s.claims.known))
 	return n["Initialized"], fmt.Sprintf("%.0f of %.0f claims are nodes", n["Initialized"], all), map[string]float64{
 		"nodes": n["Initialized"], "claims": all, "launched": n["Launched"], "registered": n["Registered"]}, nil
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/brunt-dev/brunt/scenarios/probes"
 )
@@ -38,7 +39,7 @@ func (k Watchers) Nodes(c Nodes, env probes.Env) (probes.Probe, error) {
 		return nil, err
 	}
 	return k.probe(env, c.Every, func(string) subject {
-		return &nodesSubject{source: source{resource: nodeList, labels: c.Selector}, nodes: map[string]*nodeState{}}
+		return &nodesSubject{source: source{resource: nodeList, labels: c.Selector}, nodes: newRoster[nodeState]()}
 	}, nodeList), nil
 }
 
@@ -58,68 +59,52 @@ type nodeState struct{ ready, unschedulable bool }
 
 type nodesSubject struct {
 	source source
-	nodes  map[string]*nodeState
-	met    bool // the first list has been seen
+	nodes  roster[nodeState] // by name
 }
 
 func (s *nodesSubject) start(w *watching) { w.watch(s.source) }
 
 func (s *nodesSubject) see(w *watching, c change) {
-	kept := map[string]bool{}
-	for _, u := range c.objs {
-		name := u.GetName()
-		kept[name] = true
-		if c.kind == gone {
-			s.remove(w, name, c.seen)
-			continue
-		}
-		o, err := convert[nodeObject](u)
-		if err != nil {
-			continue
-		}
-		old := c.kind == listed && !s.met
-		tell := func(what, text string, at time.Time) {
-			if !old {
-				w.happened(probes.Event{Object: "node/" + name, What: what, Text: text}, at, c.seen)
-			}
-		}
-		n := s.nodes[name]
-		if n == nil {
-			n = &nodeState{}
-			s.nodes[name] = n
-			tell(probes.Created, "", o.Metadata.CreationTimestamp.Time)
-		}
-		ready := find(o.Status.Conditions, "Ready")
-		if now := ready.Status == "True"; now != n.ready {
-			n.ready = now
-			what := probes.Ready
-			if !now {
-				what = probes.Unready
-			}
-			tell(what, ready.Message, ready.LastTransitionTime.Time)
-		}
-		n.unschedulable = o.Spec.Unschedulable
-	}
-	if c.kind == listed {
-		for name := range s.nodes {
-			if !kept[name] {
-				s.remove(w, name, c.seen)
-			}
-		}
-		s.met = true
-	}
+	s.nodes.follow(c, nameOf, func(u *unstructured.Unstructured, old bool) {
+		s.update(w, u, c.seen, old)
+	}, func(name string, _ *nodeState) {
+		w.happened(probes.Event{Object: "node/" + name, What: probes.Deleted}, time.Time{}, c.seen)
+	})
 }
 
-func (s *nodesSubject) remove(w *watching, name string, seen time.Time) {
-	if s.nodes[name] != nil {
-		w.happened(probes.Event{Object: "node/" + name, What: probes.Deleted}, time.Time{}, seen)
-		delete(s.nodes, name)
+// update takes in one node's present state; old ones are taken as they are.
+func (s *nodesSubject) update(w *watching, u *unstructured.Unstructured, seen time.Time, old bool) {
+	o, err := convert[nodeObject](u)
+	if err != nil {
+		return // no node of any API server
 	}
+	name := u.GetName()
+	tell := func(what, text string, at time.Time) {
+		if !old {
+			w.happened(probes.Event{Object: "node/" + name, What: what, Text: text}, at, seen)
+		}
+	}
+	n := s.nodes.known[name]
+	if n == nil {
+		n = &nodeState{}
+		s.nodes.known[name] = n
+		tell(probes.Created, "", o.Metadata.CreationTimestamp.Time)
+	}
+	ready := find(o.Status.Conditions, "Ready")
+	if now := ready.Status == "True"; now != n.ready {
+		n.ready = now
+		what := probes.Ready
+		if !now {
+			what = probes.Unready
+		}
+		tell(what, ready.Message, ready.LastTransitionTime.Time)
+	}
+	n.unschedulable = o.Spec.Unschedulable
 }
 
 func (s *nodesSubject) read() (float64, string, map[string]float64, error) {
 	ready, unschedulable := 0.0, 0.0
-	for _, n := range s.nodes {
+	for _, n := range s.nodes.known {
 		if n.ready {
 			ready++
 		}
@@ -127,6 +112,6 @@ func (s *nodesSubject) read() (float64, string, map[string]float64, error) {
 			unschedulable++
 		}
 	}
-	all := float64(len(s.nodes))
+	all := float64(len(s.nodes.known))
 	return ready, fmt.Sprintf("%.0f of %.0f nodes ready", ready, all), map[string]float64{"nodes": all, "ready_nodes": ready, "unschedulable": unschedulable}, nil
 }

@@ -125,10 +125,7 @@ func find(conditions []condition, name string) condition {
 }
 
 // A podSet follows pods through their lives.
-type podSet struct {
-	pods map[string]*podState // by UID
-	met  bool                 // the first list has been seen
-}
+type podSet struct{ pods roster[podState] } // by UID
 
 type podState struct {
 	name                                               string
@@ -136,42 +133,18 @@ type podState struct {
 	over                                               bool // it succeeded or failed
 }
 
-func newPodSet() *podSet { return &podSet{pods: map[string]*podState{}} }
+func newPodSet() *podSet { return &podSet{newRoster[podState]()} }
 
 // see takes in a change and tells what happened to which pod. Of the pods that
 // were there before the watching began, only what happens to them later.
 func (s *podSet) see(w *watching, c change) {
-	switch c.kind {
-	case listed:
-		kept := map[string]bool{}
-		for _, u := range c.objs {
-			kept[string(u.GetUID())] = true
-			s.update(w, u, c.seen, !s.met)
+	s.pods.follow(c, uidOf, func(u *unstructured.Unstructured, old bool) {
+		s.update(w, u, c.seen, old)
+	}, func(_ string, p *podState) {
+		if !p.deleting {
+			w.happened(probes.Event{Object: "pod/" + p.name, What: probes.Deleted}, time.Time{}, c.seen)
 		}
-		for uid, p := range s.pods {
-			if !kept[uid] {
-				s.remove(w, uid, p, time.Time{}, c.seen)
-			}
-		}
-		s.met = true
-	case changed:
-		for _, u := range c.objs {
-			s.update(w, u, c.seen, false)
-		}
-	case gone:
-		for _, u := range c.objs {
-			if p := s.pods[string(u.GetUID())]; p != nil {
-				s.remove(w, string(u.GetUID()), p, time.Time{}, c.seen)
-			}
-		}
-	}
-}
-
-func (s *podSet) remove(w *watching, uid string, p *podState, at, seen time.Time) {
-	if !p.deleting {
-		w.happened(probes.Event{Object: "pod/" + p.name, What: probes.Deleted}, at, seen)
-	}
-	delete(s.pods, uid)
+	})
 }
 
 // update takes in one pod's present state; old ones are taken as they are.
@@ -180,11 +153,11 @@ func (s *podSet) update(w *watching, u *unstructured.Unstructured, seen time.Tim
 	if err != nil {
 		return // no pod of any API server
 	}
-	p := s.pods[o.Metadata.UID]
+	p := s.pods.known[o.Metadata.UID]
 	fresh := p == nil
 	if fresh {
 		p = &podState{name: o.Metadata.Name}
-		s.pods[o.Metadata.UID] = p
+		s.pods.known[o.Metadata.UID] = p
 	}
 	tell := func(what, text string, at time.Time) {
 		if !old {
@@ -246,7 +219,7 @@ func running(o podObject) (since time.Time, all bool) {
 // count is how many pods there are that are not over or on their way out, and
 // how many of these are ready.
 func (s *podSet) count() (there, ready int) {
-	for _, p := range s.pods {
+	for _, p := range s.pods.known {
 		if p.deleting || p.over {
 			continue
 		}
