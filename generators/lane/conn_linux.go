@@ -280,11 +280,7 @@ func (l *lane) finish(c *conn, keep bool, ended time.Duration) {
 	if !keep {
 		l.discard(c)
 	}
-	now := ended
-	if l.reader.stamps {
-		now = l.now() // the answer ended when the kernel got it, a while ago
-	}
-	l.next(c, keep, now)
+	l.next(c, keep, ended)
 }
 
 // A statusError is a status that the load does not accept.
@@ -376,13 +372,19 @@ func (l *lane) next(c *conn, keep bool, now time.Duration) {
 	if l.closed && l.playing() < l.users && (keep || c.requests > 0) {
 		l.offer(now)
 	}
-	due, more := l.takeWaiting()
-	switch {
-	case more && keep:
-		l.begin(c, due, now)
-	case more:
-		l.dial(due, now)
-	case keep:
+	if l.head < len(l.waiting) && (!keep || l.closed || l.flightN < crowd) {
+		due, _ := l.takeWaiting()
+		if l.reader.stamps {
+			now = l.now() // the answer ended when the kernel got it, a while ago
+		}
+		if keep {
+			l.begin(c, due, now)
+		} else {
+			l.dial(due, now)
+		}
+		return
+	}
+	if keep {
 		c.idling = true
 		l.idle = append(l.idle, c)
 	}

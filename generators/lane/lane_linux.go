@@ -53,15 +53,18 @@ type lane struct {
 	flightN     int
 	generations int32
 	adjustAt    time.Duration
+
+	idled  time.Duration // that the lane has lately waited in vain, while arrivals waited
+	looked time.Duration // when it last began to
+
+	clock time.Duration // when the clocks were last read together
+	wall  int64         // the wall clock's nanoseconds at the run's origin, as of then
 }
 
 func play(c Config, r generators.LoopRun) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	// The kernel may wake a thread up to its timer slack late, 50 µs unless told otherwise.
-	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0); err == nil {
-		defer func() { _ = unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0) }() // 0: back to the default
-	}
+	defer prompt()()
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return fmt.Errorf("create epoll: %w", err)
@@ -120,9 +123,8 @@ func (l *lane) playArrivals() {
 // out late by less than that, which shows as their wait, and answers are left
 // to lie until then, which shows nowhere, since the kernel stamped them.
 func (l *lane) await(now, due time.Duration) time.Duration {
-	if due-now > late && l.short() {
-		l.poll(now, late)
-		l.relieve(l.now(), relief)
+	if l.short() {
+		l.pollShort(now, min(due-now, late))
 		return l.now()
 	}
 	wake := max(due, l.woke+l.Precision)
@@ -167,49 +169,88 @@ func (l *lane) drain() {
 		if l.run.Stop.Load() {
 			l.abandon()
 		}
-		d := nap
 		if l.short() {
-			d = late
+			l.pollShort(now, late)
+		} else {
+			l.poll(now, nap)
 		}
-		l.poll(now, d)
-		l.relieve(l.now(), relief)
 	}
 }
 
 // arrive gives an arrival to a connection, or puts it in the queue.
 func (l *lane) arrive(due, now time.Duration) {
-	if n := len(l.idle); n > 0 {
-		c := l.idle[n-1]
-		l.idle = l.idle[:n-1]
-		c.idling = false
-		l.begin(c, due, now)
-		return
+	if l.head == len(l.waiting) {
+		if c := l.takeIdle(); c != nil {
+			l.begin(c, due, now)
+			return
+		}
+		if now-due < late+l.Precision && l.open < l.maxConns() {
+			l.dial(due, now)
+			return
+		}
 	}
 	l.waiting = append(l.waiting, due)
 	l.run.Stats.Waiting.Add(1)
-	if now-due < late+l.Precision || l.flightN == 0 {
-		l.relieve(now, 2)
+	if l.flightN == 0 && l.short() {
+		l.relieve(now) // no answer will
 	}
 }
 
-// Connecting costs many times what a request does. So an arrival that comes
-// late waits for a connection to come free: the lane is behind, and opening
-// more would put it further behind. Once it is on time again, connections are
-// opened for those that wait still, a few at a time.
+// An arrival that comes late, or behind others that wait, waits for an answer
+// and goes out on its connection: the lane is behind, and connecting, which
+// costs many times what a request does, would put it further behind. So would
+// having many in flight at once, which the caches do not hold: with 500 a
+// request costs half as much again as with 100, and a lane that a hiccup had
+// put behind could never catch up. Only as far as it has nothing to do but to
+// wait for the target do those that wait go out besides.
 const (
-	late   = time.Millisecond // from when on an arrival is so
-	relief = 8                // connections opened after each while with nothing due
+	late  = time.Millisecond      // from when on an arrival is so
+	crowd = 128                   // in flight, above which none goes out for an answer
+	spare = 50 * time.Microsecond // of waiting in vain, for each arrival that goes out for it
+	most  = 8                     // arrivals that go out at once for it
+	busy  = 10                    // one part in so many of waiting is no sign of a slow target
 )
 
-// short says that arrivals wait that a connection could be opened for.
-func (l *lane) short() bool { return l.head < len(l.waiting) && l.open < l.maxConns() }
+// short says that arrivals wait that a connection could be had for.
+func (l *lane) short() bool {
+	return l.head < len(l.waiting) && (len(l.idle) > 0 || l.open < l.maxConns())
+}
 
-// relieve opens up to n connections for those that wait, the oldest first.
-func (l *lane) relieve(now time.Duration, n int) {
-	for ; n > 0 && l.short(); n-- {
-		due, _ := l.takeWaiting()
+// pollShort is poll for when that is so.
+func (l *lane) pollShort(now, d time.Duration) {
+	l.idled -= (now - l.looked) / busy
+	l.looked = now
+	if l.poll(now, d) > 0 {
+		l.idled = max(l.idled, 0)
+		return
+	}
+	now = l.now()
+	l.idled = min(max(l.idled+now-l.looked, 0), most*spare)
+	for ; l.idled >= spare && l.short(); l.idled -= spare {
+		l.relieve(now)
+	}
+}
+
+// relieve sends the oldest of those that wait.
+func (l *lane) relieve(now time.Duration) {
+	due, _ := l.takeWaiting()
+	if c := l.takeIdle(); c != nil {
+		l.begin(c, due, now)
+	} else {
 		l.dial(due, now)
 	}
+}
+
+// takeIdle takes the connection that was last in use; nil when all are.
+func (l *lane) takeIdle() *conn {
+	n := len(l.idle)
+	if n == 0 {
+		return nil
+	}
+	c := l.idle[n-1]
+	l.idle = l.idle[:n-1]
+	c.idling = false
+	return c
 }
 
 // offer puts a user's next arrival in the queue.
@@ -247,13 +288,16 @@ func (l *lane) takeWaiting() (due time.Duration, ok bool) {
 }
 
 // poll sleeps until something happens on a connection, for d at the most, and
-// deals with it; then with what ran out of time.
-func (l *lane) poll(now, d time.Duration) {
+// deals with it; then with what ran out of time. It returns how much happened.
+func (l *lane) poll(now, d time.Duration) (events int) {
 	d = min(d, nap)
 	if l.flight.first != nil {
 		d = min(d, l.flight.first.started+l.Timeout-now)
 	}
 	n := l.wait(max(d, 0))
+	if n > 0 && l.reader.stamps {
+		l.lookAtClocks()
+	}
 	for i := range n {
 		e := &l.events[i]
 		if c := l.conns[e.Fd]; c != nil && c.generation == e.Pad {
@@ -261,6 +305,7 @@ func (l *lane) poll(now, d time.Duration) {
 		}
 	}
 	l.expire()
+	return n
 }
 
 // wait is epoll_pwait2, whose timeout has nanoseconds. See shortSleep for when

@@ -185,6 +185,31 @@ func TestClosedModel(t *testing.T) {
 	}
 }
 
+// Arrivals that the lane comes to late wait for a connection to come free; but
+// when the target says nothing they go out on others.
+func TestLateArrivalsPassOneThatHangs(t *testing.T) {
+	to := serve(t, func(n, _ int) string {
+		if n == 0 {
+			return "hang"
+		}
+		return ok
+	})
+	r := newRun()
+	r.Origin = r.Origin.Add(-time.Second)
+	r.Arrivals = evenly(20, time.Millisecond)
+	c := config(to)
+	c.Timeout = 2 * time.Second
+	ops := collect(t, c, r)
+	if got := classes(ops); got[generators.OK] != 19 || got[generators.Timeout] != 1 {
+		t.Errorf("%v", got)
+	}
+	for _, op := range ops {
+		if op.Class == generators.OK && op.Started > ops[len(ops)-1].Ended-c.Timeout/2 {
+			t.Errorf("an arrival waited for the one that hangs: %+v", op)
+		}
+	}
+}
+
 // More users than connections: they take turns, and none is lost.
 func TestUsersShareConnections(t *testing.T) {
 	to := serve(t, func(int, int) string { return ok })

@@ -58,20 +58,27 @@ func (r *reader) read(fd int32, kept int) (n int, at int64, errno unix.Errno) {
 	return int(got), at, 0
 }
 
-// came turns the kernel's stamp into the run's time. The stamp is from the
-// wall clock, which may be stepped: one that does not lie between the start of
-// the operation and now is not believed.
+// A stamp is from the wall clock, which may be stepped: clocks are read
+// together for each batch of events, and a stamp that they put before the start
+// of its operation, or further after the batch's than one takes, is not believed.
+const batch = 10 * time.Millisecond
+
+// lookAtClocks notes what the wall clock says when the run's says now.
+func (l *lane) lookAtClocks() {
+	t := time.Now()
+	l.clock = t.Sub(l.run.Origin)
+	l.wall = t.UnixNano() - int64(l.clock)
+}
+
+// came turns the kernel's stamp into the run's time.
 func (l *lane) came(stamp int64, started time.Duration) time.Duration {
 	if stamp == 0 {
 		return l.now()
 	}
-	t := time.Now()
-	now := t.Sub(l.run.Origin)
-	age := time.Duration(t.UnixNano() - stamp)
-	if age < 0 || now-age < started {
-		return now
+	if at := time.Duration(stamp - l.wall); at >= started && at < l.clock+batch {
+		return at
 	}
-	return now - age
+	return l.now()
 }
 
 // shortSleep is up to which a sleep is hidden from the runtime. Told of it,
