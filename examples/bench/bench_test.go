@@ -148,6 +148,7 @@ func TestHolds(t *testing.T) {
 		{"late", late, "", false},
 		{"a peer, nearly", turn{steady: 991}, "wrk2", true},
 		{"a peer, not nearly", turn{steady: 989}, "wrk2", false},
+		{"a peer that falls ever further behind", turn{steady: 1000, figures: figures{p50: 2 * time.Millisecond}}, "wrk2", false},
 		{"a peer that broke", turn{steady: 1000, err: errNoPercentiles}, "wrk2", false},
 	} {
 		if got := test.r.holds(tool{binary: test.binary}, j); got != test.want {

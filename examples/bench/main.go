@@ -12,7 +12,7 @@
 //
 //	closed     CPU a request, 64 connections, each sending when its last answer came
 //	open       CPU a request and how right p50 is, at 20,000 arrivals a second
-//	ceiling    the highest rate that holds on one core
+//	ceiling    the highest rate that holds on one core, against a server that only answers
 //	precision  what is measured of a known 200 µs delay, beside the least of clients
 //
 // It is no part of the brunt binary.
@@ -97,6 +97,7 @@ type bench struct {
 	absent []string
 	server *truth.Server
 	client []int // the CPUs of the tools; nil: any
+	other  []int // those of the server
 }
 
 var sections = []struct {
@@ -130,13 +131,12 @@ func measure(ctx context.Context, w io.Writer, o options) (err error) {
 	} else if o.brunt, err = filepath.Abs(o.brunt); err != nil {
 		return fmt.Errorf("find brunt: %w", err)
 	}
-	b := &bench{options: o, w: w, client: []int{0}}
-	server := []int{1}
+	b := &bench{options: o, w: w, client: []int{0}, other: []int{1}}
 	if runtime.NumCPU() < 2 {
-		b.client, server = nil, nil
+		b.client, b.other = nil, nil
 		fmt.Fprintln(w, "one core only: tools and server share it, and the figures say little")
 	}
-	if err := pinned(server, func() (err error) { b.server, err = truth.Start(ctx, o.brunt); return err }); err != nil {
+	if err := b.serve(ctx); err != nil {
 		return err
 	}
 	defer b.server.Stop()
@@ -160,6 +160,17 @@ func measure(ctx context.Context, w io.Writer, o options) (err error) {
 		}
 	}
 	return nil
+}
+
+// serve starts a truth server.
+func (b *bench) serve(ctx context.Context, args ...string) error {
+	return pinned(b.other, func() error {
+		server, err := truth.Start(ctx, b.brunt, args...)
+		if err == nil {
+			b.server = server
+		}
+		return err
+	})
 }
 
 // machine is what the figures depend on.

@@ -112,6 +112,13 @@ func (l *loop) take(c *conn, data []byte) []byte {
 // read is recvmsg with the kernel's stamp of the last packet read, on the
 // server's clock.
 func (l *loop) read(c *conn, room []byte) (n int, at time.Duration, err error) {
+	if l.options.Fast {
+		got, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(c.fd), uintptr(unsafe.Pointer(unsafe.SliceData(room))), uintptr(len(room)))
+		if errno != 0 {
+			return 0, 0, errno
+		}
+		return int(got), 0, nil
+	}
 	data := unix.Iovec{Base: unsafe.SliceData(room)}
 	data.SetLen(len(room))
 	message := unix.Msghdr{Iov: &data, Control: &l.control[0]}
@@ -137,6 +144,11 @@ func (l *loop) read(c *conn, room []byte) (n int, at time.Duration, err error) {
 // begin takes the request at the front of data, if it is whole, and returns
 // how many bytes that is.
 func (l *loop) begin(c *conn, data []byte) int {
+	if b := l.same.bed; b != nil && string(data) == l.same.text {
+		c.busy, c.last, c.head, c.bed = true, false, false, b
+		l.answerFast(c)
+		return len(data)
+	}
 	r, err := readRequest(data)
 	if errors.Is(err, errPartial) {
 		return 0
@@ -151,6 +163,7 @@ func (l *loop) begin(c *conn, data []byte) int {
 	if string(r.path) == "/truth" {
 		if string(r.method) == "DELETE" {
 			clear(l.beds)
+			l.same = lastRequest{}
 			l.send(c, emptyAnswer)
 		} else {
 			l.sendBytes(c, textAnswer("200 OK", "application/json", l.report(), c.head))
@@ -161,8 +174,29 @@ func (l *loop) begin(c *conn, data []byte) int {
 		l.sendBytes(c, textAnswer("404 Not Found", "text/plain", []byte(err.Error()+"\n"), c.head))
 		return r.size
 	}
+	if l.options.Fast {
+		if !c.last && !c.head {
+			l.same = lastRequest{string(data[:r.size]), c.bed}
+		}
+		l.answerFast(c)
+		return r.size
+	}
 	l.asked = append(l.asked, c)
 	return r.size
+}
+
+// A lastRequest is a request like which the next one probably is: a GET that
+// leaves the connection open.
+type lastRequest struct {
+	text string
+	bed  *bed
+}
+
+// answerFast answers c's request at once.
+func (l *loop) answerFast(c *conn) {
+	c.bed.requests++
+	c.bed.untimed++
+	l.send(c, answerOf(answered, c.head))
 }
 
 // answer does what was planned for c's request.

@@ -32,7 +32,7 @@ const (
 type loop struct {
 	epoll, listener, ended int
 	origin                 time.Time
-	spin                   time.Duration
+	options                Options
 
 	events  [maxEvents]unix.EpollEvent
 	buffer  []byte
@@ -46,12 +46,13 @@ type loop struct {
 	asked     []*conn       // whose requests came in this wake
 	due       dueHeap
 	beds      map[string]*bed
+	same      lastRequest // with Fast
 }
 
 // Serve answers at the address (an IP and a port, 0 for any) until ctx ends,
 // and calls ready with its URL when it listens. It locks the thread it runs
-// on. spin is how long before an answer is due it stops sleeping.
-func Serve(ctx context.Context, address string, spin time.Duration, ready func(url string)) error {
+// on.
+func Serve(ctx context.Context, address string, options Options, ready func(url string)) error {
 	at, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
@@ -62,7 +63,7 @@ func Serve(ctx context.Context, address string, spin time.Duration, ready func(u
 	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0); err == nil {
 		defer func() { _ = unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0) }() // 0: back to the default
 	}
-	l := &loop{origin: time.Now(), spin: spin, buffer: make([]byte, largest+1), beds: map[string]*bed{}}
+	l := &loop{origin: time.Now(), options: options, buffer: make([]byte, largest+1), beds: map[string]*bed{}}
 	defer l.close()
 	if err := l.listen(at); err != nil {
 		return fmt.Errorf("listen at %s: %w", address, err)
@@ -101,14 +102,18 @@ func (l *loop) listen(at netip.AddrPort) (err error) {
 	if l.listener, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0); err != nil {
 		return err
 	}
-	for _, option := range []struct{ level, name int }{
-		{unix.SOL_SOCKET, unix.SO_REUSEADDR},
+	stamps := 1
+	if l.options.Fast {
+		stamps = 0
+	}
+	for _, option := range []struct{ level, name, value int }{
+		{unix.SOL_SOCKET, unix.SO_REUSEADDR, 1},
 		// Accepted sockets inherit these. The first packets of a connection
 		// would have no stamp otherwise.
-		{unix.SOL_SOCKET, unix.SO_TIMESTAMPNS},
-		{unix.IPPROTO_TCP, unix.TCP_NODELAY},
+		{unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, stamps},
+		{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
 	} {
-		if err := unix.SetsockoptInt(l.listener, option.level, option.name, 1); err != nil {
+		if err := unix.SetsockoptInt(l.listener, option.level, option.name, option.value); err != nil {
 			return err
 		}
 	}
@@ -198,10 +203,13 @@ func (l *loop) readClock() {
 // wait sleeps until something happens or the next answer is nearly due. From
 // then on it only looks.
 func (l *loop) wait() (n int, err error) {
-	if len(l.due) == 0 {
+	switch {
+	case l.options.Fast:
+		n, err = epollWait(l.epoll, l.events[:], &unix.Timespec{})
+	case len(l.due) == 0:
 		n, err = epollWait(l.epoll, l.events[:], nil)
-	} else {
-		timeout := unix.NsecToTimespec(int64(max(0, l.due[0].at-l.since()-l.spin)))
+	default:
+		timeout := unix.NsecToTimespec(int64(max(0, l.due[0].at-l.since()-l.options.Spin)))
 		n, err = epollWait(l.epoll, l.events[:], &timeout)
 	}
 	if errors.Is(err, unix.EINTR) {
@@ -278,6 +286,9 @@ func (l *loop) bed(path []byte) (*bed, error) {
 	if len(l.beds) >= maxBeds {
 		return nil, fmt.Errorf("more than %d paths: DELETE /truth to start anew", maxBeds)
 	}
+	if l.options.Fast && string(path) != fastPath {
+		return nil, fmt.Errorf("a fast server has no path but %s", fastPath)
+	}
 	p, err := newPlant(string(path))
 	if err != nil {
 		return nil, err
@@ -288,7 +299,7 @@ func (l *loop) bed(path []byte) (*bed, error) {
 }
 
 func (l *loop) report() []byte {
-	r := Report{SpinNs: l.spin, Paths: make(map[string]Path, len(l.beds))}
+	r := Report{SpinNs: l.options.Spin, Paths: make(map[string]Path, len(l.beds))}
 	for path, b := range l.beds {
 		r.Paths[path] = b.report()
 	}

@@ -5,7 +5,6 @@ package truth
 import (
 	"context"
 	"errors"
-	"time"
 )
 
 // errLinux says where the truth server works: its precision is made of what
@@ -13,4 +12,4 @@ import (
 var errLinux = errors.New("the truth server needs Linux")
 
 // Serve returns an error: the truth server needs Linux.
-func Serve(context.Context, string, time.Duration, func(url string)) error { return errLinux }
+func Serve(context.Context, string, Options, func(url string)) error { return errLinux }

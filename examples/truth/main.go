@@ -18,6 +18,17 @@ import (
 // one core it is better not to spin.
 const DefaultSpin = 150 * time.Microsecond
 
+// Options are how a server goes about it.
+type Options struct {
+	Spin time.Duration // how long before an answer is due it stops sleeping
+	// Fast makes it as fast as one thread can be, for finding out how much a
+	// client can send: it answers /none alone, counts its answers without
+	// timing them, and never sleeps, so that nobody who sends it something has
+	// to wake it, which on a virtual machine costs the sender as much as a
+	// request does.
+	Fast bool
+}
+
 // greeting is the server's first and only line of output.
 type greeting struct {
 	URL string `json:"url"`
@@ -29,12 +40,14 @@ type greeting struct {
 func Main(args []string) int {
 	flags := flag.NewFlagSet("brunt truth", flag.ContinueOnError)
 	listen := flags.String("listen", "127.0.0.1:0", "the address to listen at")
-	spin := flags.Duration("spin", DefaultSpin, "how long before an answer is due to stop sleeping")
+	var options Options
+	flags.DurationVar(&options.Spin, "spin", DefaultSpin, "how long before an answer is due to stop sleeping")
+	flags.BoolVar(&options.Fast, "fast", false, "answer /none alone, count without timing, and never sleep")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		return 0
-	case err != nil || flags.NArg() > 0 || *spin < 0:
-		fmt.Fprintln(os.Stderr, "usage: brunt truth [-listen ADDRESS] [-spin DURATION] (runs until its standard input ends)")
+	case err != nil || flags.NArg() > 0 || options.Spin < 0:
+		fmt.Fprintln(os.Stderr, "usage: brunt truth [-listen ADDRESS] [-spin DURATION] [-fast] (runs until its standard input ends)")
 		return 2
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -45,7 +58,7 @@ func Main(args []string) int {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		end()
 	}()
-	err := Serve(ctx, *listen, *spin, func(url string) {
+	err := Serve(ctx, *listen, options, func(url string) {
 		_ = json.NewEncoder(os.Stdout).Encode(greeting{url}) // nobody reads it: the server does no harm
 	})
 	if err != nil {

@@ -50,6 +50,7 @@ type bed struct {
 	plant plant
 
 	requests, errors, resets, hangs, gone int64
+	untimed                               int64 // answers that are not in the histograms
 	delay, late                           *hdr.Histogram
 }
 
@@ -69,7 +70,7 @@ func (b *bed) answered(o outcome, arrival, planned, sent time.Duration) {
 
 func (b *bed) report() Path {
 	return Path{
-		Requests: b.requests, Count: b.delay.TotalCount(),
+		Requests: b.requests, Count: b.untimed + b.delay.TotalCount(),
 		Errors: b.errors, Resets: b.resets, Hangs: b.hangs, Gone: b.gone,
 		Distribution: summarize(b.delay), Late: summarize(b.late),
 	}

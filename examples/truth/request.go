@@ -14,6 +14,9 @@ type request struct {
 	close  bool   // the connection ends with the answer
 }
 
+// fastPath is the one that a fast server answers.
+const fastPath = "/none"
+
 // largest is how long a request may be, body included.
 const largest = 64 << 10
 

@@ -28,9 +28,14 @@ func TestMain(m *testing.M) {
 // serve runs a server for the test and returns its URL.
 func serve(t *testing.T) string {
 	t.Helper()
+	return serveWith(t, Options{})
+}
+
+func serveWith(t *testing.T, options Options) string {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	listening, ended := make(chan string, 1), make(chan error, 1)
-	go func() { ended <- Serve(ctx, "127.0.0.1:0", 0, func(url string) { listening <- url }) }()
+	go func() { ended <- Serve(ctx, "127.0.0.1:0", options, func(url string) { listening <- url }) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
@@ -267,11 +272,48 @@ func TestStartAndStop(t *testing.T) {
 	}
 }
 
+// A fast server answers like any other, counts, and has nothing planted.
+func TestFast(t *testing.T) {
+	url := serveWith(t, Options{Fast: true})
+	c := client(t)
+	for i, test := range []struct {
+		method, path string
+		status       int
+		body         string
+	}{
+		{http.MethodGet, "/none", http.StatusOK, okBody},
+		{http.MethodGet, "/none", http.StatusOK, okBody}, // the same again, which is not read twice
+		{http.MethodHead, "/none", http.StatusOK, ""},
+		{http.MethodHead, "/none", http.StatusOK, ""},
+		{http.MethodGet, "/none?n=1", http.StatusOK, okBody},
+		{http.MethodGet, "/fixed/1ms", http.StatusNotFound, "a fast server has no path but /none\n"},
+	} {
+		request, err := http.NewRequestWithContext(t.Context(), test.method, url+test.path, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := c.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(answer.Body)
+		if err := errors.Join(err, answer.Body.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if answer.StatusCode != test.status || string(body) != test.body {
+			t.Errorf("request %d: status %d, %q", i, answer.StatusCode, body)
+		}
+	}
+	if p := reported(t, c, url).Paths["/none"]; p.Requests != 5 || p.Count != 5 {
+		t.Errorf("it counted %+v", p)
+	}
+}
+
 // The way of a request through the server allocates nothing.
 func BenchmarkServe(b *testing.B) {
 	ctx, cancel := context.WithCancel(b.Context())
 	listening, ended := make(chan string, 1), make(chan error, 1)
-	go func() { ended <- Serve(ctx, "127.0.0.1:0", 0, func(url string) { listening <- url }) }()
+	go func() { ended <- Serve(ctx, "127.0.0.1:0", Options{}, func(url string) { listening <- url }) }()
 	client, err := dialBare(<-listening+"/none", 1)
 	if err != nil {
 		b.Fatal(err)
