@@ -6,6 +6,8 @@ package labtest
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -167,6 +169,18 @@ func (l *Lab) stop() error {
 		return fmt.Errorf("%w: %s", l.err, l.output)
 	}
 	return nil
+}
+
+// Client trusts the lab's authority alone, and keeps no connection.
+func (l *Lab) Client(t testing.TB) *http.Client {
+	t.Helper()
+	pem, err := os.ReadFile(filepath.Join(l.Dir, "ca.crt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem)
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}}
 }
 
 // Do asks the lab's controls, such as Do(t, "/set", "kind", "cpu", "value", "500m").

@@ -3,11 +3,8 @@
 package labtest
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -19,7 +16,7 @@ import (
 // address, with the same credentials and the same authority.
 func TestKubeE2ELabGoesOn(t *testing.T) {
 	l := Start(t, "-state", filepath.Join(t.TempDir(), "state"))
-	client := clientOf(t, l)
+	client := l.Client(t)
 	code, _ := ask(t, l, client, http.MethodPost, "/api/v1/namespaces", `{"metadata":{"name":"kept"}}`)
 	if code != http.StatusCreated {
 		t.Fatalf("make a namespace: %d", code)
@@ -42,7 +39,7 @@ func TestKubeE2ELabGoesOn(t *testing.T) {
 // for those who come with the kubeconfig.
 func TestKubeE2ELabOutage(t *testing.T) {
 	l := Start(t)
-	client := clientOf(t, l)
+	client := l.Client(t)
 	l.Do(t, "/outage", "of", "clients", "how", "throttle", "on", "true")
 	code, header := ask(t, l, client, http.MethodGet, "/version", "")
 	if code != http.StatusTooManyRequests || header.Get("Retry-After") != "1" {
@@ -65,18 +62,6 @@ func TestKubeE2ELabOutage(t *testing.T) {
 			t.Fatal("it never came back")
 		}
 	}
-}
-
-// clientOf is one that trusts the lab's authority alone, and keeps no connection.
-func clientOf(t *testing.T, l *Lab) *http.Client {
-	t.Helper()
-	pem, err := os.ReadFile(filepath.Join(l.Dir, "ca.crt"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(pem)
-	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}}
 }
 
 func ask(t *testing.T, l *Lab, client *http.Client, method, path, body string) (int, http.Header) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -177,6 +178,10 @@ func (s source) plain(err error) error {
 		return fmt.Errorf("list and watch %s: no answer within %s", s.resource, requestBound)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("list and watch %s: the API server hung up", s.resource)
+	}
+	var call *url.Error
+	if errors.As(err, &call) {
+		err = call.Err // without the address, whose query nobody reads
 	}
 	return fmt.Errorf("list and watch %s: %s", s.resource, firstLine(err))
 }

@@ -226,15 +226,13 @@ func (s *hpaSubject) update(w *watching, u *unstructured.Unstructured, seen time
 		}
 		w.happened(e, at, seen)
 	}
-	if find(o.Status.Conditions, "ScalingLimited").Reason != "TooFewReplicas" { // at its minimum: nobody lacks anything
-		s.turned(w, before, &o, seen, "ScalingLimited", "True", probes.Limited, probes.Unlimited)
-	}
+	s.turned(w, before, &o, seen, "ScalingLimited", "True", probes.Limited, probes.Unlimited)
 	s.turned(w, before, &o, seen, "ScalingActive", "False", probes.MetricLost, probes.MetricBack)
 }
 
 // turned tells that a condition went to, or left, a status.
 func (s *hpaSubject) turned(w *watching, before, o *hpaObject, seen time.Time, name, bad, to, back string) {
-	was, is := find(before.Status.Conditions, name), find(o.Status.Conditions, name)
+	was, is := lacking(find(before.Status.Conditions, name)), lacking(find(o.Status.Conditions, name))
 	switch {
 	case was.Status == is.Status || is.Status == "":
 	case is.Status == bad:
@@ -242,6 +240,15 @@ func (s *hpaSubject) turned(w *watching, before, o *hpaObject, seen time.Time, n
 	case was.Status == bad:
 		w.happened(s.event(back, ""), is.LastTransitionTime.Time, seen)
 	}
+}
+
+// lacking is a condition as it matters here: an HPA that is held at its minimum,
+// as most are at rest, is held from nothing that anybody lacks.
+func lacking(c condition) condition {
+	if c.Reason == "TooFewReplicas" {
+		c.Status = "False"
+	}
+	return c
 }
 
 // rules are what an HPA goes by, in one text to compare.

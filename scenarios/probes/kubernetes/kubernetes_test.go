@@ -33,7 +33,9 @@ func hpaOf(desired int, utilization int) object {
 			"metrics": []any{object{"type": "Resource", "resource": object{"name": "cpu", "target": object{"type": "Utilization", "averageUtilization": 50}}}}},
 		"status": object{"currentReplicas": 2, "desiredReplicas": desired,
 			"currentMetrics": []any{object{"type": "Resource", "resource": object{"name": "cpu", "current": object{"averageUtilization": utilization}}}},
-			"conditions":     []any{object{"type": "ScalingActive", "status": "True"}}},
+			"conditions": []any{object{"type": "ScalingActive", "status": "True"},
+				// At rest at its minimum, which is no want of anything.
+				object{"type": "ScalingLimited", "status": "True", "reason": "TooFewReplicas", "message": "less than the minimum"}}},
 	}
 }
 
