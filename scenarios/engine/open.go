@@ -41,7 +41,7 @@ func (o *openLoad) dispatch(stop <-chan struct{}) {
 		defer func() { _ = closeTimer() }() // nobody waits for it any more
 	}
 	k := int64(0)
-	now, woke := o.origin, o.origin
+	now, woke, overslept := o.origin, o.origin, time.Duration(0)
 	for offset := range o.slice.Arrivals(o.plan) {
 		due := o.origin.Add(offset)
 		at, sleeps := due, now.Before(due)
@@ -59,7 +59,7 @@ func (o *openLoad) dispatch(stop <-chan struct{}) {
 			return
 		}
 		if now = time.Now(); sleeps {
-			woke = now
+			woke, overslept = now, now.Sub(at)
 		}
 		lag := now.Sub(due)
 		o.lag.add(lag)
@@ -70,7 +70,9 @@ func (o *openLoad) dispatch(stop <-chan struct{}) {
 			o.drop(arrival, now)
 			continue
 		}
-		o.queue.offer(arrival, lag-o.plan.Precision)
+		// Those that a late waking finds overdue are late together, the last of
+		// them as well: the sessions at work had the processor.
+		o.queue.offer(arrival, max(lag-o.plan.Precision, overslept))
 	}
 	for o.queue.short() {
 		if !o.relieve(wait, stop) {
