@@ -189,7 +189,7 @@ func TestE2EWorkerLost(t *testing.T) {
 		text   string
 	}{
 		"killed":     {syscall.SIGKILL, "", "signal: killed"},
-		"stopped":    {syscall.SIGSTOP, "", "has said nothing for"},
+		"stopped":    {syscall.SIGSTOP, "", "has answered nothing for"},
 		"one may be": {syscall.SIGKILL, "workers: { may_lose: 1 }\n", "signal: killed"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -261,7 +261,7 @@ func (f *following) look() {
 			continue
 		}
 		if d := m.silentFor(); d > silence {
-			f.lose(m, fmt.Errorf("it has said nothing for %s", d.Round(100*time.Millisecond)))
+			f.lose(m, fmt.Errorf("it has answered nothing for %s", d.Round(100*time.Millisecond)))
 		} else if time.Since(f.origin) > f.plan.Info.Duration+overtime {
 			f.lose(m, fmt.Errorf("it had not ended %s after the end of the run", overtime))
 		}

@@ -29,8 +29,8 @@ type Worker interface {
 }
 
 const (
-	// silence is how long a worker may say nothing before it is lost. It
-	// answers two pings a second.
+	// silence is how long a worker may leave pings unanswered before it is lost.
+	// It gets two a second.
 	silence = 4 * time.Second
 	// pingEvery is how often it is asked.
 	pingEvery = 500 * time.Millisecond
@@ -55,7 +55,9 @@ type member struct {
 	worker Worker
 	base   time.Time // where the controller's monotonic clock starts
 	clock  clock
-	heard  atomic.Int64 // when it last said something, since base
+	// answered is when the last ping that it answered had left, since base. What
+	// else it says does not count: it may still be heard when it hears nothing.
+	answered atomic.Int64
 
 	tell    chan order
 	said    chan<- saying
@@ -87,7 +89,7 @@ func newMember(ctx context.Context, index int, w Worker, base time.Time, said ch
 	m := &member{name: fmt.Sprintf("worker-%d", index), index: index, worker: w, base: base, tell: make(chan order, backlog), said: said, ready: make(chan struct{}), ended: make(chan struct{})}
 	m.ctx, m.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	m.sum.Where = w.Where()
-	m.heard.Store(int64(time.Since(base)))
+	m.answered.Store(int64(time.Since(base)))
 	m.talking.Go(m.listen)
 	m.talking.Go(m.speak)
 	return m
@@ -103,10 +105,8 @@ func (m *member) listen() {
 		s := saying{from: m}
 		s.err = in.next(&s.what)
 		now := time.Now()
-		if s.err == nil {
-			m.heard.Store(int64(now.Sub(m.base)))
-		}
 		if p := s.what.Pong; p != nil {
+			m.answered.Store(p.Sent)
 			m.clock.take(*p, now.Sub(m.base), now)
 			continue
 		}
@@ -184,9 +184,9 @@ func (m *member) send(ctx context.Context, o order) error {
 	}
 }
 
-// silentFor is how long the worker has said nothing.
+// silentFor is for how long it is not known that the worker hears and is heard.
 func (m *member) silentFor() time.Duration {
-	return time.Since(m.base) - time.Duration(m.heard.Load())
+	return time.Since(m.base) - time.Duration(m.answered.Load())
 }
 
 // inquire asks what became of a lost worker, says so, and ends what is left of

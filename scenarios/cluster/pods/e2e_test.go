@@ -4,6 +4,7 @@ package pods
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,9 +15,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
-	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -72,14 +71,39 @@ func (s *target) served() (n int64) {
 // A played run.
 type run struct {
 	*rig
-	dir            string
+	scenario, dir  string
 	cmd            *exec.Cmd
 	stdout, stderr bytes.Buffer
 	done           chan struct{}
 }
 
-// play starts a run of four pods that lasts so long, and returns when it plays.
-func (r *rig) play(s *target, lasts time.Duration, more string) *run {
+// A game is a run to be played.
+type game struct {
+	lasts      time.Duration
+	workers    int    // 4 unless it says
+	image      string // the workers'; workerImage unless it says
+	kubeconfig string // the rig's unless it says
+	faults     string // YAML
+}
+
+// play starts a run and returns when it plays.
+func (r *rig) play(s *target, g game) *run {
+	r.t.Helper()
+	p := r.begin(s, g)
+	r.until(3*time.Minute, "the run plays", func() bool {
+		select {
+		case <-p.done:
+			r.t.Fatalf("brunt ended: %s\n%s\n%s", p.cmd.ProcessState, &p.stdout, &p.stderr)
+		default:
+		}
+		info, err := os.Stat(filepath.Join(p.dir, "latency.hlog"))
+		return err == nil && info.Size() > 2048
+	})
+	return p
+}
+
+// begin starts a run.
+func (r *rig) begin(s *target, g game) *run {
 	r.t.Helper()
 	dir := r.t.TempDir()
 	users := "id\n"
@@ -102,10 +126,10 @@ phases:
   - name: all
     for: %[3]s
     load: { web: { rate: 100/s, arrivals: poisson } }
-%[4]s`, s.address, namespace, lasts, more), 0o644))
-	p := &run{rig: r, dir: filepath.Join(dir, "run"), done: make(chan struct{})}
-	p.cmd = r.command(r.brunt, "run", file, "--workers", "4", "--on", "kubernetes", "--image", workerImage, "--worker-cpu", "50m", "--worker-memory", "64Mi", "--out", p.dir)
-	p.cmd.Env = append(os.Environ(), "KUBECONFIG="+r.kubeconfig, "BRUNT_E2E_TOKEN="+secret, "XDG_STATE_HOME="+dir)
+%[4]s`, s.address, namespace, g.lasts, g.faults), 0o644))
+	p := &run{rig: r, scenario: file, dir: filepath.Join(dir, "run"), done: make(chan struct{})}
+	p.cmd = r.command(r.brunt, "run", file, "--workers", strconv.Itoa(cmp.Or(g.workers, 4)), "--on", "kubernetes", "--image", cmp.Or(g.image, workerImage), "--worker-cpu", "50m", "--worker-memory", "64Mi", "--out", p.dir)
+	p.cmd.Env = append(os.Environ(), "KUBECONFIG="+cmp.Or(g.kubeconfig, r.kubeconfig), "BRUNT_E2E_TOKEN="+secret, "XDG_STATE_HOME="+dir)
 	p.cmd.Stdout, p.cmd.Stderr, p.cmd.WaitDelay = &p.stdout, &p.stderr, time.Second
 	r.must("start brunt", p.cmd.Start())
 	go func() {
@@ -115,15 +139,6 @@ phases:
 	r.t.Cleanup(func() {
 		_ = p.cmd.Process.Kill()
 		<-p.done
-	})
-	r.until(3*time.Minute, "the run plays", func() bool {
-		select {
-		case <-p.done:
-			r.t.Fatalf("brunt ended: %s\n%s\n%s", p.cmd.ProcessState, &p.stdout, &p.stderr)
-		default:
-		}
-		info, err := os.Stat(filepath.Join(p.dir, "latency.hlog"))
-		return err == nil && info.Size() > 2048
 	})
 	return p
 }
@@ -218,169 +233,27 @@ func (c *connection) all(t *testing.T, job bool) []unstructured.Unstructured {
 
 func TestPodsE2E(t *testing.T) {
 	r := startRig(t)
-	t.Run("four", func(t *testing.T) { fourPods(t, r.with(t)) })
-	t.Run("killed", func(t *testing.T) { lostPod(t, r.with(t), syscall.SIGKILL, "exit code 137") })
-	t.Run("stopped", func(t *testing.T) { lostPod(t, r.with(t), syscall.SIGSTOP, "has said nothing for") })
-	t.Run("controller killed", func(t *testing.T) { controllerKilled(t, r.with(t)) })
+	for _, tt := range []struct {
+		name string
+		test func(*testing.T, *rig)
+	}{
+		{"four", func(t *testing.T, r *rig) { manyPods(t, r, 4) }},
+		{"twenty", func(t *testing.T, r *rig) { manyPods(t, r, 20) }},
+		{"killed", func(t *testing.T, r *rig) { lostPod(t, r, killed) }},
+		{"stopped", func(t *testing.T, r *rig) { lostPod(t, r, stopped) }},
+		{"evicted", func(t *testing.T, r *rig) { lostPod(t, r, evicted) }},
+		{"cut off", func(t *testing.T, r *rig) { lostPod(t, r, cutOff) }},
+		{"all cut off", allCutOff},
+		{"controller killed", controllerKilled},
+		{"exact role", exactRole},
+		{"bad images", badImages},
+	} {
+		t.Run(tt.name, func(t *testing.T) { tt.test(t, r.with(t)) })
+	}
 }
 
 func (r *rig) with(t *testing.T) *rig {
 	other := *r
 	other.t = t
 	return &other
-}
-
-// What four pods did is in the run directory, to the count: each arrival once,
-// each user once, each operation in the merged histogram. Then all is gone.
-func fourPods(t *testing.T, r *rig) {
-	s, c := r.serve(), r.connect()
-	p := r.play(s, 12*time.Second, "")
-	for _, job := range append(c.all(t, true), c.all(t, false)...) {
-		if text, err := json.Marshal(job.Object); err != nil || bytes.Contains(text, []byte(secret)) {
-			t.Errorf("%s %s holds the secret (or %v)", job.GetKind(), job.GetName(), err)
-		}
-	}
-	code := p.wait()
-	if code != 0 && code != 3 { // a busy machine may have been the bottleneck
-		t.Errorf("exit %d\n%s\n%s", code, &p.stdout, &p.stderr)
-	}
-	recorded, err := journal.Open(p.dir)
-	r.must("open journal", err)
-	served := s.served()
-	n, w := recorded.Counts("web", 0, time.Hour), recorded.Window("web", "", 0, time.Hour)
-	if n.Offered != served || n.Completed != served || w.Failed() != 0 || w.Histogram(journal.Response, journal.All).TotalCount() != served {
-		t.Errorf("served %d; counts %+v; %d in the histogram, %d failed", served, n, w.Ops(), w.Failed())
-	}
-	for path, times := range s.requests {
-		if times != 1 {
-			t.Errorf("%s was asked for %d times", path, times)
-		}
-	}
-	if s.wrong > 0 {
-		t.Errorf("%d requests without the secret", s.wrong)
-	}
-	done, sum := 0, int64(0)
-	for _, e := range recorded.Events() {
-		if e.Kind == journal.WorkerState && e.State == journal.WorkerDone {
-			done++
-			sum += e.Worker.Offered
-			t.Logf("%s in %s: offered %d, clock %v ±%v, worst lag %v", e.Name, e.Worker.Where, e.Worker.Offered, e.Worker.ClockOffset, e.Worker.ClockError, e.Worker.DispatchLag)
-		}
-	}
-	if done != 4 || sum != served {
-		t.Errorf("%d workers account for %d of %d", done, sum, served)
-	}
-	t.Logf("served %d, in the merged histogram %d", served, w.Ops())
-	if left := append(c.all(t, true), c.all(t, false)...); len(left) > 0 {
-		t.Errorf("left behind: %d objects, %s first", len(left), left[0].GetName())
-	}
-}
-
-// One pod's worker is killed or stopped: seen within five seconds, told with
-// what became of it, and what it did not offer counts.
-func lostPod(t *testing.T, r *rig, signal syscall.Signal, want string) {
-	s, c := r.serve(), r.connect()
-	p := r.play(s, 15*time.Second, "")
-	r.must("signal the worker", syscall.Kill(r.worker(2), signal))
-	at := p.now()
-	if code := p.wait(); code != 3 {
-		t.Errorf("exit %d\n%s\n%s", code, &p.stdout, &p.stderr)
-	}
-	var first journal.Event
-	for _, e := range p.events() {
-		if e.Kind == journal.WorkerState && e.State == journal.WorkerLost && first.Name == "" {
-			first = e
-		}
-	}
-	t.Logf("%v at %v, seen at %v, %v later: %s", signal, at, first.At, first.At-at, first.Text)
-	if first.Name != "worker-2" || first.At-at > 5*time.Second || !strings.Contains(first.Text, want) {
-		t.Errorf("told as %s, %q, %v after it happened; want worker-2 and %q", first.Name, first.Text, first.At-at, want)
-	}
-	recorded, err := journal.Open(p.dir)
-	r.must("open journal", err)
-	n := recorded.Counts("web", 0, time.Hour)
-	if n.Lost == 0 || n.Offered != n.Sent+n.Lost+n.Dropped {
-		t.Errorf("%+v does not add up", n)
-	}
-	if !strings.Contains(p.stdout.String(), "INCONCLUSIVE") || !strings.Contains(strings.Join(strings.Fields(p.stdout.String()), " "), "of its share") {
-		t.Errorf("the report does not say so:\n%s", &p.stdout)
-	}
-	if left := append(c.all(t, true), c.all(t, false)...); len(left) > 0 {
-		t.Errorf("left behind: %d objects", len(left))
-	}
-}
-
-// kill -9 of the controller while a fault is in place: the workers end, the Job
-// with them, and the fault is undone, with nobody's help.
-func controllerKilled(t *testing.T, r *rig) {
-	victim := exec.Command("sleep", "600")
-	r.must("start victim", victim.Start())
-	defer func() {
-		_ = victim.Process.Kill()
-		_ = victim.Wait()
-	}()
-	state := func() byte {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", victim.Process.Pid))
-		r.must("read state", err)
-		_, after, _ := strings.Cut(string(text), ") ")
-		return after[0]
-	}
-	pidFile := filepath.Join(t.TempDir(), "victim.pid")
-	r.must("write pid", os.WriteFile(pidFile, []byte(strconv.Itoa(victim.Process.Pid)), 0o644))
-	s, c := r.serve(), r.connect()
-	p := r.play(s, 5*time.Minute, fmt.Sprintf("    faults: { frozen: { at: 1s, for: 4m, process: { pause: { pid_file: %q } } } }\n", pidFile))
-	r.until(30*time.Second, "the fault is in place", func() bool { return state() == 'T' })
-	killed := time.Now()
-	r.must("kill the controller", p.cmd.Process.Kill())
-	<-p.done
-	r.until(time.Minute, "the workers' pods have ended", func() bool {
-		for _, u := range c.all(t, false) {
-			if phase, _, _ := unstructured.NestedString(u.Object, "status", "phase"); phase != "Failed" && phase != "Succeeded" {
-				return false
-			}
-		}
-		return true
-	})
-	t.Logf("pods ended %v after the controller was killed", time.Since(killed))
-	served := s.served()
-	r.until(time.Minute, "the Job has ended", func() bool {
-		for _, u := range c.all(t, true) {
-			conditions, _, _ := unstructured.NestedSlice(u.Object, "status", "conditions")
-			for _, condition := range conditions {
-				if m, ok := condition.(map[string]any); ok && (m["type"] == "Failed" || m["type"] == "Complete") && m["status"] == "True" {
-					return true
-				}
-			}
-		}
-		return false
-	})
-	t.Logf("Job ended %v after", time.Since(killed))
-	r.until(time.Minute, "the fault is undone", func() bool { return state() != 'T' })
-	t.Logf("fault undone %v after", time.Since(killed))
-	if more := s.served() - served; more > 0 {
-		t.Errorf("%d requests after the pods had ended", more)
-	}
-	r.foundAndRemoved(c)
-}
-
-// foundAndRemoved has brunt find and remove what is left of the workers, as on
-// another machine: with nothing but a kubeconfig.
-func (r *rig) foundAndRemoved(c *connection) {
-	r.t.Helper()
-	home := r.t.TempDir()
-	call := func(args ...string) string {
-		cmd := r.command(r.brunt, args...)
-		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "KUBECONFIG=" + r.kubeconfig}
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			r.t.Errorf("brunt %s: %v\n%s", strings.Join(args, " "), err, out)
-		}
-		return string(out)
-	}
-	seen := call("faults")
-	removed := call("undo", "--all")
-	if !strings.Contains(seen, "brunt undo --all removes it") || !strings.Contains(removed, "removed after") || len(c.all(r.t, true))+len(c.all(r.t, false)) > 0 {
-		r.t.Errorf("left by the killed run, and not found or not removed:\n%s\n%s", seen, removed)
-	}
-	r.t.Logf("faults:\n%s\nundo --all:\n%s", seen, removed)
 }

@@ -32,6 +32,7 @@ type pod struct {
 	waiting    string // why it does not run yet
 	broken     string // why it never will
 	stuck      bool   // it may never, if what it waits for does not change soon
+	ended      bool   // its container has, by itself
 	fate       string // what became of it; empty while it runs
 }
 
@@ -59,7 +60,8 @@ func podOf(u *unstructured.Unstructured) pod {
 			p.waiting = fmt.Sprintf("it is not scheduled (%v)", c["message"])
 		}
 		if c["type"] == "DisruptionTarget" && c["status"] == "True" {
-			p.fate = fmt.Sprintf("its pod was disrupted (%v: %v)", c["reason"], c["message"])
+			reason, _ := c["reason"].(string)
+			p.fate = fmt.Sprintf("its pod was %s (%s: %v)", disruption(reason), reason, c["message"])
 		}
 	}
 	statuses, _, _ := unstructured.NestedSlice(u.Object, "status", "containerStatuses")
@@ -75,6 +77,7 @@ func podOf(u *unstructured.Unstructured) pod {
 			}
 		}
 		if ended, ok := state["terminated"].(map[string]any); ok && p.fate == "" {
+			p.ended = true
 			p.fate = fmt.Sprintf("its container ended (%v, exit code %v)", ended["reason"], ended["exitCode"])
 			if message, _ := ended["message"].(string); lastWords(message) != "" {
 				p.fate += ": " + lastWords(message)
@@ -93,4 +96,17 @@ func podOf(u *unstructured.Unstructured) pod {
 		p.broken = p.fate
 	}
 	return p
+}
+
+// disruption says in a word what the reason of a disruption means.
+func disruption(reason string) string {
+	switch reason {
+	case "EvictionByEvictionAPI", "TerminationByKubelet", "DeletionByTaintManager":
+		return "evicted"
+	case "PreemptionByScheduler":
+		return "preempted"
+	case "DeletionByPodGC":
+		return "cleaned up, since its node is gone"
+	}
+	return "disrupted"
 }

@@ -140,6 +140,9 @@ func Start(ctx context.Context, config *rest.Config, o Options) (_ *Team, err er
 		}
 	}()
 	running, err := (&starting{Team: t, want: o.Workers, progress: o.Progress}).await(ctx)
+	if never := (*neverError)(nil); errors.As(err, &never) && never.pod.ended {
+		err = fmt.Errorf("%w; is this brunt the entrypoint of %s?", err, o.Image)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -61,7 +61,7 @@ func startRig(t *testing.T) *rig {
 	if lab == "" || kubelet == "" || brunt == "" {
 		t.Fatal("real pods take a lab, a kubelet and a static brunt: make e2e-pods builds them")
 	}
-	for _, tool := range []string{"containerd", "ctr", "runc", "ip", "nsenter", "iptables"} {
+	for _, tool := range []string{"containerd", "ctr", "runc", "ip", "ss", "nsenter", "iptables"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Fatalf("real pods take %s: make e2e-pods installs it", tool)
 		}
@@ -226,11 +226,16 @@ state = "%[1]s/state"
 	r.daemon("containerd.log", "containerd", "-c", config)
 	r.until(time.Minute, "containerd answers", func() bool { return r.ctr("version") == nil })
 	// Of the pause image nothing is asked but to stay.
-	for name, entry := range map[string][]string{workerImage: {"/brunt"}, pauseImage: {"/brunt", "proxy", "--toxiproxy", "127.0.0.1:8474"}} {
-		archive := filepath.Join(r.dir, "image.tar")
-		r.must("make image", makeImage(r.brunt, archive, name, entry))
-		r.must("import image", r.ctr("images", "import", archive))
-	}
+	r.addImage(workerImage, "/brunt")
+	r.addImage(pauseImage, "/brunt", "proxy", "--toxiproxy", "127.0.0.1:8474")
+}
+
+// addImage makes an image of brunt with an entrypoint.
+func (r *rig) addImage(name string, entrypoint ...string) {
+	r.t.Helper()
+	archive := filepath.Join(r.dir, "image.tar")
+	r.must("make image", makeImage(r.brunt, archive, name, entrypoint))
+	r.must("import image", r.ctr("images", "import", archive))
 }
 
 func (r *rig) ctr(args ...string) error {
