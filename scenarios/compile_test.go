@@ -351,6 +351,9 @@ func TestExplain(t *testing.T) {
 		{"shop", "${stack.url}"},                 // a stack
 		{"kafka", "Not built yet."},              // one to come
 		{"http.connections", "max_age"},          // what is under a key
+		{"watch", "watch  value"},                // a key of the file
+		{"loads", "section load"},                // and what it holds several of
+		{"phases.expect", "what must hold"},      // a key of that
 	} {
 		var b bytes.Buffer
 		if err := Explain(&b, row.name, kinds); err != nil {
@@ -361,6 +364,9 @@ func TestExplain(t *testing.T) {
 	}
 	if err := Explain(&bytes.Buffer{}, "htpp", kinds); err == nil || !strings.Contains(err.Error(), "did you mean http?") {
 		t.Errorf("htpp: %v", err)
+	}
+	if err := Explain(&bytes.Buffer{}, "connections", kinds); err == nil || !strings.Contains(err.Error(), "did you mean http.connections?") {
+		t.Errorf("connections: %v", err)
 	}
 	var key bytes.Buffer
 	if err := Explain(&key, "http.connections", kinds); err != nil || strings.Contains(key.String(), "timeout") {

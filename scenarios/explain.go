@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/brunt-dev/brunt/scenarios/decode"
@@ -20,6 +21,8 @@ func topics(kinds Kinds) []topic {
 	out := []topic{
 		{"section", "scenario", "The top level of a scenario file.", document{}},
 		{"section", "target", "What may be loaded and broken.", target{}},
+		{"section", "proxies", "One TCP proxy under target.proxies, which brunt runs for faults of the kind proxy.", ProxySpec{}},
+		{"section", "resolvers", "One DNS resolver under target.resolvers, which brunt runs for faults of the kind dns.", ResolverSpec{}},
 		{"section", "safety", "Limits that hold whatever the rest of the file says.", safety{}},
 		{"section", "data", "One feed of data.", feedOptions{}},
 		{"section", "load", "What every load has beside its kind.", loadOptions{}},
@@ -61,45 +64,72 @@ func topics(kinds Kinds) []topic {
 
 // Explain writes what a kind or a section of a scenario is and which keys it
 // has. A name may stand for several things (http generates load and watches);
-// all are explained. An empty name lists what there is to explain. A name
-// that nothing has is an error with a suggestion. NAME.KEY is that key alone,
-// and those under it.
+// all are explained. NAME.KEY is that key alone, and those under it. A key of
+// the file's top level is explained by its row there, and by the section of
+// which it holds several. An empty name lists what there is to explain. A name
+// that nothing has is an error with a suggestion.
 func Explain(w io.Writer, name string, kinds Kinds) error {
 	all := topics(kinds)
 	if name == "" {
 		return listTopics(w, all)
 	}
+	asked := name
 	name, key, _ := strings.Cut(name, ".")
 	var out bytes.Buffer
-	known := false
-	var names []string
-	for _, t := range all {
-		names = append(names, t.name)
-		if t.name != name && t.role+" "+t.name != name {
-			continue
-		}
-		known = true
-		if key != "" && !decode.HasKey(t.config, key) {
-			continue
-		}
+	tell := func(t topic, key string) error {
 		if out.Len() > 0 {
 			out.WriteByte('\n')
 		}
-		if err := decode.Explain(&out, t.role+" "+t.name, t.doc, t.config, key); err != nil {
-			return fmt.Errorf("explain %s: %w", name, err)
+		return decode.Explain(&out, t.role+" "+t.name, t.doc, t.config, key)
+	}
+	called := func(name string) []topic {
+		return slices.DeleteFunc(slices.Clone(all), func(t topic) bool { return t.name != name && t.role+" "+t.name != name })
+	}
+	found := called(name)
+	if file := all[0]; len(found) == 0 && decode.HasKey(file.config, name) {
+		if key == "" {
+			if err := tell(file, name); err != nil {
+				return fmt.Errorf("explain %s: %w", asked, err)
+			}
+		}
+		found = called("section " + strings.TrimSuffix(name, "s"))
+	}
+	for _, t := range found {
+		if key != "" && !decode.HasKey(t.config, key) {
+			continue
+		}
+		if err := tell(t, key); err != nil {
+			return fmt.Errorf("explain %s: %w", asked, err)
 		}
 	}
-	if out.Len() > 0 {
-		if _, err := w.Write(out.Bytes()); err != nil {
-			return fmt.Errorf("explain %s: %w", name, err)
+	if out.Len() == 0 {
+		if len(found) > 0 {
+			return fmt.Errorf("%s has no key %s: brunt explain %s lists them", name, key, name)
 		}
-		return nil
+		return unknownTopic(asked, all)
 	}
-	if known {
-		return fmt.Errorf("%s has no key %s: brunt explain %s lists them", name, key, name)
+	if _, err := w.Write(out.Bytes()); err != nil {
+		return fmt.Errorf("explain %s: %w", asked, err)
 	}
-	if near := decode.Suggest(name, names); near != "" {
+	return nil
+}
+
+// unknownTopic says what may have been meant: a name like it, or what has a key
+// of that name.
+func unknownTopic(name string, all []topic) error {
+	var names, with []string
+	for _, t := range all {
+		names = append(names, t.name)
+		if path := t.name + "." + name; decode.HasKey(t.config, name) && !slices.Contains(with, path) {
+			with = append(with, path)
+		}
+	}
+	const several = 4
+	switch near := decode.Suggest(name, names); {
+	case near != "":
 		return fmt.Errorf("there is nothing called %q to explain: did you mean %s?", name, near)
+	case len(with) > 0 && len(with) <= several:
+		return fmt.Errorf("there is nothing called %q to explain: did you mean %s?", name, strings.Join(with, ", or "))
 	}
 	return fmt.Errorf("there is nothing called %q to explain: brunt explain lists what there is", name)
 }

@@ -86,14 +86,14 @@ const (
 // check refuses what workers cannot do, before anything starts.
 func (w *workers) check(s *scenarios.Scenario, plan *scenarios.Plan) error {
 	switch {
+	case w.on != "" && w.on != onKubernetes:
+		return fmt.Errorf("--on %s: workers run on kubernetes, or here without --on", w.on)
 	case w.count == 0 && (w.on != "" || w.image != ""):
 		return errors.New("--on and --image are about workers: say how many, --workers 4")
 	case w.count == 0:
 		return nil
 	case w.count < 0 || w.count > mostWorkers:
 		return fmt.Errorf("--workers %d: it takes 1 to %d", w.count, mostWorkers)
-	case w.on != "" && w.on != onKubernetes:
-		return fmt.Errorf("--on %s: workers run on kubernetes, or here without --on", w.on)
 	case w.on == "" && w.image != "":
 		return errors.New("--image goes with --on kubernetes")
 	case slices.Contains(plan.Reports, "vegeta"):
