@@ -42,7 +42,7 @@ lab: ## a Kubernetes to try brunt on; Ctrl-C ends it. Beside it: export KUBECONF
 
 e2e-kill: ## the kill matrix (chaos/kills/KILLS.md) and random kills, on real targets of every kind; root, Debian
 	apt-get update -qq && apt-get install -y -qq nftables iproute2 iptables util-linux libfaketime docker.io >/dev/null
-	$(GO) test -tags e2e -count=1 -timeout 30m ./chaos/kills
+	$(GO) test -tags e2e -count=1 -timeout 30m -run '^TestE2E' ./chaos/kills
 
 bench: ## the hot paths, with allocations; then brunt beside the peers that are installed (BENCH='-sections closed -for 3s')
 	$(GO) test -run '^$$' -bench . -benchmem ./generators/... ./reports/journal ./scenarios/engine

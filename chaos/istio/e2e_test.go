@@ -65,7 +65,7 @@ func TestKubeE2EContract(t *testing.T) {
 				r.Post(t, "/api/v1/namespaces/$NS/services", fmt.Sprintf(`{"metadata":{"name":%q},"spec":{"ports":[{"name":"http","port":80}]}}`, service))
 			}
 			if form.route != "" {
-				r.Post(t, form.collection, form.route)
+				r.Apply(t, form.collection+"/pay", "team", form.route)
 			}
 			look := func(t *testing.T) string { return routes(t, r, form.collection) }
 			chaostest.Run(t, chaostest.Subject{Kind: form.kind, Mend: Mend(kubetest.ConnectAny, form.kind), Target: func(t *testing.T) chaostest.Target {
@@ -75,7 +75,7 @@ func TestKubeE2EContract(t *testing.T) {
 				}
 				return chaostest.Target{Fault: fault, Look: look}
 			}})
-			before := look(t)
+			before, owners := look(t), r.Managers(t, form.collection+"/pay")
 			f, err := form.make(chaos.Env{Fault: "slow", Kubernetes: r.Target()})
 			if err != nil {
 				t.Fatal(err)
@@ -95,6 +95,9 @@ func TestKubeE2EContract(t *testing.T) {
 			}
 			if outcome := chaos.UndoOne(t.Context(), nil, f, receipt); !outcome.Gone() || look(t) != before {
 				t.Errorf("undo: %v, left\n%s\nbefore\n%s", outcome, look(t), before)
+			}
+			if now := r.Managers(t, form.collection+"/pay"); now != owners {
+				t.Errorf("owners:\n%s\nbefore:\n%s", now, owners)
 			}
 		})
 	}

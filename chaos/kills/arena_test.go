@@ -32,13 +32,19 @@ type arena struct {
 	targets func() []int
 	// helpers are the processes that do the fault's work.
 	helpers func() []int
+
+	kubeconfig string        // of the cluster that the target is in
+	slack      time.Duration // what mending may take beyond what it may on the machine
 }
 
-// arenas by kind, in the order of the table.
-var arenas = []struct {
+// An arenaOf makes arenas of a kind.
+type arenaOf struct {
 	kind string
 	make func(*testing.T, *cell) *arena
-}{
+}
+
+// arenas by kind, in the order of the table: those on the machine itself.
+var arenas = []arenaOf{
 	{"process", processArena}, {"stress", stressArena}, {"proxy", proxyArena}, {"network", networkArena}, {"dns", dnsArena},
 	{"clock", clockArena}, {"docker", dockerArena}, {"exec", execArena}, {"http", httpArena},
 }

@@ -59,7 +59,7 @@ func (c *cell) prepare(t *testing.T, exe string, env ...string) {
 	t.Helper()
 	c.folders(t, exe)
 	c.env = append(append(os.Environ(), "XDG_STATE_HOME="+c.state), env...)
-	for _, a := range arenas {
+	for _, a := range slices.Concat(arenas, clusterArenas) {
 		if a.kind == c.kind && c.arena == nil {
 			c.arena = a.make(t, c)
 		}
@@ -129,9 +129,11 @@ phases:
 }
 
 // call runs brunt to its end.
-func (c *cell) call(args ...string) (code int, said string) {
+func (c *cell) call(args ...string) (code int, said string) { return c.callWith(c.env, args...) }
+
+func (c *cell) callWith(env []string, args ...string) (code int, said string) {
 	cmd := exec.Command(c.exe, args...)
-	cmd.Env = c.env
+	cmd.Env = env
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
@@ -210,6 +212,9 @@ func (c *cell) expect(state string, targetDead bool) string {
 func (c *cell) clean(t *testing.T, bound time.Duration, targetDead bool) time.Duration {
 	t.Helper()
 	began := time.Now()
+	if bound > 0 {
+		bound += c.arena.slack
+	}
 	want := c.expect(c.before, targetDead)
 	for {
 		got := c.expect(c.arena.look(), targetDead)

@@ -7,6 +7,7 @@
 // The same targets serve to measure what faults do; EFFECTS.md has that.
 //
 //	make e2e-kill                                                the matrix, some random kills, the effects
+//	make e2e-kube                                                the matrix of what is in a cluster, in the lab
 //	go test -tags e2e ./chaos/kills -run Matrix -update          writes KILLS.md anew
 //	go test -tags e2e ./chaos/kills -run RandomKills -kills 1000
 //	go test -tags e2e ./chaos/kills -run Matrix -only proxy/injected

@@ -85,6 +85,7 @@ func effects() []effect {
 
 // TestE2EEffects plays each fault with the binary that people get.
 func TestE2EEffects(t *testing.T) {
+	needRoot(t)
 	exe, err := shipped()
 	if err != nil {
 		t.Fatal(err)

@@ -36,10 +36,6 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) (code int) {
-	if os.Geteuid() != 0 {
-		fmt.Fprintln(os.Stderr, "the kill matrix mounts, and makes network namespaces: root is needed")
-		return 1
-	}
 	dir, err := os.MkdirTemp("", "brunt-kills")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -57,6 +53,14 @@ func run(m *testing.M) (code int) {
 		}
 	}()
 	return m.Run()
+}
+
+// needRoot fails a test that is not root's: what is in a cluster needs none.
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Fatal("it mounts, and makes network namespaces: root is needed")
+	}
 }
 
 // together plays n games, some at a time, each as a test of its own.

@@ -32,7 +32,23 @@ const (
 
 var disturbances = []disturbance{
 	{"brunt", killed}, {"brunt", stopped}, {"reaper", killed}, {"reaper", stopped}, {"helper", killed}, {"helper", stopped},
-	{"target", killed}, {"target", stopped}, {"disk", "full"}, {"record", "torn"}, {"clock", "+1h"}, {"clock", "-1h"},
+	{"target", killed}, {"target", stopped}, {"disk", "full"}, {"record", "torn"}, {"clock", "+1h"}, {"clock", "-1h"}, {"machine", "gone"},
+}
+
+// applies says whether a column is one of a kind's. What is in a cluster has no
+// process here, and can be found from another machine.
+func (d disturbance) applies(kind string) bool {
+	switch d.who {
+	case "helper":
+		return !isCluster(kind) && noHelper[kind] == ""
+	case "target":
+		return !isCluster(kind) && noTarget[kind] == ""
+	case "disk":
+		return !isCluster(kind) // it is about the run directory, which is as any other kind's
+	case "machine":
+		return isCluster(kind)
+	}
+	return true
 }
 
 func (d disturbance) String() string { return d.who + " " + d.what }
@@ -59,13 +75,17 @@ func (p played) name() string {
 }
 
 // matrix lists all cells. What cannot be is there with its reason.
-func matrix() []played {
+func matrix(of []arenaOf) []played {
 	var all []played
-	for _, a := range arenas {
+	for _, a := range of {
 		for _, at := range transitions {
 			for _, do := range disturbances {
 				p := played{kind: a.kind, at: at, do: do}
 				switch {
+				case isCluster(a.kind) || do.who == "machine":
+					if !do.applies(a.kind) {
+						continue
+					}
 				case do.who == "target":
 					p.why = noTarget[a.kind]
 				case do.who == "clock" && a.kind == "clock":
@@ -101,6 +121,16 @@ func lacksHelper(kind string, at chaos.Transition) bool {
 // Whatever is disturbed at whichever transition, the system is as before within
 // the bound, and nothing is left of brunt.
 func TestE2EMatrix(t *testing.T) {
+	needRoot(t)
+	playMatrix(t, arenas)
+}
+
+// The same in a cluster; and when the machine that brunt ran on is gone with all
+// that brunt had there, undo --all mends it from another.
+func TestKubeE2EMatrix(t *testing.T) { playMatrix(t, clusterArenas) }
+
+func playMatrix(t *testing.T, of []arenaOf) {
+	t.Helper()
 	exe, err := stopping()
 	if err != nil {
 		t.Fatal(err)
@@ -108,20 +138,27 @@ func TestE2EMatrix(t *testing.T) {
 	if _, err := shipped(); err != nil {
 		t.Fatal(err)
 	}
-	all := matrix()
-	var todo []int
+	all := matrix(of)
+	var todo, alone []*played
 	for i, p := range all {
-		if p.why == "" && strings.Contains(p.name(), *only) {
-			todo = append(todo, i)
+		switch {
+		case p.why != "" || !strings.Contains(p.name(), *only):
+		case p.do.who == "machine": // undo --all would mend what others play with
+			alone = append(alone, &all[i])
+		default:
+			todo = append(todo, &all[i])
 		}
 	}
-	together(t, len(todo), func(i int) string { return all[todo[i]].name() }, func(t *testing.T, i int) {
-		p := &all[todo[i]]
+	one := func(t *testing.T, p *played) {
 		p.bad = true // unless it comes to its end
 		p.play(t, exe)
 		p.bad = t.Failed()
-	})
-	table(t, all)
+	}
+	together(t, len(todo), func(i int) string { return todo[i].name() }, func(t *testing.T, i int) { one(t, todo[i]) })
+	for _, p := range alone {
+		t.Run(p.name(), func(t *testing.T) { one(t, p) })
+	}
+	table(t, of, all)
 }
 
 // play plays one cell.
@@ -152,7 +189,7 @@ func (p *played) play(t *testing.T, exe string) {
 		return reached
 	})
 	if inPlace(p.at) {
-		within(t, 2*time.Second, "the fault can be seen in the system's own state", c.broken)
+		within(t, 2*time.Second+c.arena.slack, "the fault can be seen in the system's own state", c.broken)
 	} else if (p.at == chaos.Written || p.at == chaos.Guarded) && c.broken() {
 		t.Fatalf("broken before the injection:\n%s\nbefore:\n%s", c.arena.look(), c.before)
 	}
@@ -229,6 +266,17 @@ func (p *played) disturb(t *testing.T, c *cell, release func(), shift string) ti
 		tear(t, filepath.Join(c.run, chaos.ReceiptsFile))
 		if code, said := c.call("undo", c.run); code != 0 {
 			t.Errorf("undo: exit %d\n%s\n%s", code, said, c.story())
+		}
+		c.clean(t, undo, false)
+		return time.Since(began)
+	case p.do.who == "machine":
+		signal(t, append(c.victims("reaper"), c.victims("brunt")...), syscall.SIGKILL)
+		c.wait(t)
+		began := time.Now()
+		elsewhere := t.TempDir()
+		env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + elsewhere, "KUBECONFIG=" + c.arena.kubeconfig}
+		if code, said := c.callWith(env, "undo", "--all"); code != 0 {
+			t.Errorf("undo --all elsewhere: exit %d\n%s\n%s", code, said, c.story())
 		}
 		c.clean(t, undo, false)
 		return time.Since(began)

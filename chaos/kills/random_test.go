@@ -61,6 +61,7 @@ func randomKills(n int, seed uint64) []kill {
 // Whoever is killed or stopped, and whenever: in the end everything is as it
 // was, and nothing is left. This is the binary that people get.
 func TestE2ERandomKills(t *testing.T) {
+	needRoot(t)
 	exe, err := shipped()
 	if err != nil {
 		t.Fatal(err)

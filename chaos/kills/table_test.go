@@ -18,7 +18,7 @@ const heading = `# The kill matrix
 At each transition of a fault (rows), one thing between the fault and its undo
 is disturbed (columns). The cell is how long it took from there until the
 system itself, asked by its own tools, was as before: tc and nft, cgroups,
-/proc, the proxy's list, docker inspect. "·" is less than 20 ms, or nothing was
+/proc, the proxy's list, docker inspect, the API server. "·" is less than 20 ms, or nothing was
 broken at that moment, nor afterwards. The lease is %s, renewed every %s,
 so the bound is %s where brunt is stopped and much less where it is killed. The
 figures are those of a machine of two cores that had a lot of other work.
@@ -29,16 +29,18 @@ figures are those of a machine of two cores that had a lot of other work.
 - **disk full**: the run directory and the state folder are, from then on.
 - **torn record**: brunt and its reaper are killed, the last record is cut in half; then brunt undo RUNDIR.
 - **clock**: brunt's wall clock and its helpers' is put forward or back by an hour.
+- **machine gone**: brunt and its reaper are killed, and what they had on disk is not looked at; then brunt undo --all elsewhere, with nothing but a kubeconfig.
 
 After each cell no process, no lease and no receipt is left, and no run passed
 in which brunt or its reaper was disturbed while something was broken.
 
-Written by ` + "`go test -tags e2e ./chaos/kills -update`" + `; ` + "`make e2e-kill`" + ` plays it.
+Written by ` + "`go test -tags e2e ./chaos/kills -update`" + `; ` + "`make e2e-kill`" + ` plays it,
+and ` + "`make e2e-kube`" + ` what is in a cluster: scale, config, cordon, mesh, istio, linkerd.
 `
 
 // table writes what was played into the file, or makes sure that the file has a
 // cell for each that was. With -only KIND/ it is about that kind alone.
-func table(t *testing.T, all []played) {
+func table(t *testing.T, of []arenaOf, all []played) {
 	t.Helper()
 	written, err := os.ReadFile(tableFile)
 	if err != nil && !*update {
@@ -50,14 +52,16 @@ func table(t *testing.T, all []played) {
 		sections[kind] = section
 	}
 	text := fmt.Sprintf(heading, lease, renew, lease+undo)
-	for _, a := range arenas {
-		fresh := section(all, a.kind)
-		switch {
-		case *only != "" && *only != a.kind+"/": // not played, or not all of it
-		case *update:
-			sections[a.kind] = fresh
-		case shape(sections[a.kind]) != shape(fresh):
-			t.Errorf("%s does not have the cells of %s: write it anew with -update", tableFile, a.kind)
+	for _, a := range slices.Concat(arenas, clusterArenas) {
+		if slices.ContainsFunc(of, func(b arenaOf) bool { return b.kind == a.kind }) {
+			fresh := section(all, a.kind)
+			switch {
+			case *only != "" && *only != a.kind+"/": // not played, or not all of it
+			case *update:
+				sections[a.kind] = fresh
+			case shape(sections[a.kind]) != shape(fresh):
+				t.Errorf("%s does not have the cells of %s: write it anew with -update", tableFile, a.kind)
+			}
 		}
 		text += "\n## " + strings.TrimSuffix(sections[a.kind], "\n") + "\n"
 	}
@@ -70,9 +74,7 @@ func table(t *testing.T, all []played) {
 
 // section is one kind's part of the file.
 func section(all []played, kind string) string {
-	shown := slices.DeleteFunc(slices.Clone(disturbances), func(d disturbance) bool {
-		return d.who == "helper" && noHelper[kind] != "" || d.who == "target" && noTarget[kind] != ""
-	})
+	shown := slices.DeleteFunc(slices.Clone(disturbances), func(d disturbance) bool { return !d.applies(kind) })
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s\n\n| |", kind)
 	for _, d := range shown {

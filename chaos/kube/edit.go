@@ -19,11 +19,12 @@ import (
 // An Edit is what a fault does to one object: it changes some of its fields, or
 // makes the object.
 type Edit struct {
-	Resource  Resource `json:"resource"`
-	Namespace string   `json:"namespace,omitempty"` // empty: it is in none
-	Name      string   `json:"name"`
-	UID       string   `json:"uid,omitempty"` // of the very object that is changed
-	Changes   []Change `json:"changes,omitempty"`
+	Resource  Resource     `json:"resource"`
+	Namespace string       `json:"namespace,omitempty"` // empty: it is in none
+	Name      string       `json:"name"`
+	UID       string       `json:"uid,omitempty"` // of the very object that is changed
+	Changes   []Change     `json:"changes,omitempty"`
+	Owners    []FieldOwner `json:"owners,omitempty"` // who owned the fields that are changed
 	// Body is an object to be made; Changes is empty then.
 	Body json.RawMessage `json:"body,omitempty"`
 	Made bool            `json:"made,omitempty"` // the object is the fault's own
@@ -89,6 +90,7 @@ func Changing(r Resource, object *unstructured.Unstructured, set map[string]any)
 	if len(e.Changes) == 0 {
 		return e, &chaos.ConflictError{Target: e.String(), Want: "something to change", Found: strings.Join(already, ", ") + " there already"}
 	}
+	e.Owners = fieldOwners(object, e.Changes)
 	return e, nil
 }
 
@@ -107,6 +109,7 @@ func Adding(r Resource, object *unstructured.Unstructured, list string, member a
 		return e, &chaos.ConflictError{Target: e.String(), Want: "something to change", Found: path.String() + " with " + shown(c.Set) + " already"}
 	}
 	e.Changes = []Change{c}
+	e.Owners = fieldOwners(object, e.Changes)
 	return e, nil
 }
 
@@ -217,8 +220,9 @@ func (c *Cluster) edit(ctx context.Context, e Edit, change func(*unstructured.Un
 
 // Revert undoes the edit where it is still the receipt's: fields that are as it
 // set them become what they were, and an object of its own is deleted. What
-// someone else has changed stays, and is a *chaos.ConflictError. It is no error
-// when there is nothing to undo.
+// someone else has changed stays, and is a *chaos.ConflictError. Then the marks
+// are taken off, and fields given back to who owned them. It is no error when
+// there is nothing to undo.
 func (c *Cluster) Revert(ctx context.Context, receipt chaos.Receipt, e Edit) error {
 	if e.Made {
 		return c.revertBody(ctx, receipt, e)
@@ -241,11 +245,20 @@ func (c *Cluster) Revert(ctx context.Context, receipt chaos.Receipt, e Edit) err
 				conflict = errors.Join(conflict, &chaos.ConflictError{Target: e.String(), Want: change.Path.String() + " " + shown(change.Set), Found: shown(found)})
 			}
 		}
-		if owned {
-			unmark(object)
-		}
 		return nil
 	})
+	if err == nil {
+		// The marks go last, with what says that brunt changed it: restoring the
+		// values is a change of brunt's too, so it takes a call of its own.
+		chaos.Pass(chaos.Undoing)
+		_, err = c.edit(ctx, e, func(object *unstructured.Unstructured) error {
+			if marksOf(object) == MarkOf(receipt) {
+				unmark(object)
+				giveBack(object, e.Owners)
+			}
+			return nil
+		})
+	}
 	if errors.Is(err, ErrAbsent) {
 		return nil
 	}

@@ -10,6 +10,8 @@
 // Undo restores what is still as the fault set it, on the very object it was set
 // on. What someone else has changed since stays as it is and is a conflict; the
 // marks are taken off all the same, since the fault has nothing there any more.
+// Fields go back to those who owned them (metadata.managedFields), so that their
+// next server-side apply meets no conflict with brunt.
 package kube
 
 import (

@@ -13,9 +13,9 @@ import (
 // ErrAbsent too.
 type UnknownError struct{ Resource Resource }
 
-// owners are who defines the kinds of other groups than Kubernetes' own, and how
+// vendors are who defines the kinds of other groups than Kubernetes' own, and how
 // people call what brings the definitions.
-var owners = map[string]string{
+var vendors = map[string]string{
 	"networking.istio.io":       "Istio",
 	"gateway.networking.k8s.io": "the Gateway API (its standard channel)",
 	"policy.linkerd.io":         "Linkerd",
@@ -25,7 +25,7 @@ var owners = map[string]string{
 }
 
 func (e *UnknownError) Error() string {
-	owner := owners[e.Resource.Group]
+	owner := vendors[e.Resource.Group]
 	if owner == "" {
 		owner = "what defines it"
 	}

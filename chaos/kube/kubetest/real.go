@@ -117,6 +117,33 @@ func (r *Real) Patch(t *testing.T, path, body string) Object {
 	return r.call(t, http.MethodPatch, path, "application/merge-patch+json", body)
 }
 
+// Apply makes or changes one by server-side apply, as a manager. It fails the test
+// where the manager would take fields from others.
+func (r *Real) Apply(t *testing.T, path, manager, body string) Object {
+	t.Helper()
+	return r.call(t, http.MethodPatch, path+"?fieldManager="+manager, "application/apply-patch+yaml", body)
+}
+
+// Managers are who owns fields of one, but for what controllers write.
+func (r *Real) Managers(t *testing.T, path string) string {
+	t.Helper()
+	var b strings.Builder
+	meta, _ := r.Get(t, path)["metadata"].(Object) // nil when there is no such object
+	list, _ := meta["managedFields"].([]any)
+	for _, entry := range list {
+		entry := entry.(Object)
+		if entry["subresource"] == "status" || entry["manager"] == "lab" { // its controllers are one program
+			continue
+		}
+		text, err := json.Marshal(entry)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&b, "%s\n", text)
+	}
+	return b.String()
+}
+
 // Get reads one; nil when there is none.
 func (r *Real) Get(t *testing.T, path string) Object {
 	t.Helper()
