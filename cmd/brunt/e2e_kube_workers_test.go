@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"os"
@@ -85,9 +86,18 @@ func TestKubeE2EWorkersLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	wait()
-	removed := elsewhere(t, p.Kubeconfig, "undo", "--all")
-	if removed.code != 0 || !strings.Contains(removed.stdout, "removed after ") || p.left(t) != 0 {
-		t.Errorf("undo --all after it: exit %d, %d objects\n%s%s", removed.code, p.left(t), removed.stdout, removed.stderr)
+	var left inPlace
+	listed := elsewhere(t, p.Kubeconfig, "faults", "--json")
+	if err := json.Unmarshal([]byte(listed.stdout), &left); err != nil || len(left.Workers) != 1 || left.Workers[0].Namespace != p.Namespace || left.Workers[0].Workers != 3 {
+		t.Errorf("faults --json: %v\n%s%s", err, listed.stdout, listed.stderr)
+	}
+	removed := elsewhere(t, p.Kubeconfig, "undo", "--all", "--json")
+	var undone struct {
+		Workers []dismissed
+		Left    bool
+	}
+	if err := json.Unmarshal([]byte(removed.stdout), &undone); err != nil || removed.code != 0 || undone.Left || len(undone.Workers) != 1 || undone.Workers[0].State != workersRemoved || p.left(t) != 0 {
+		t.Errorf("undo --all --json after it: exit %d, %d objects: %v\n%s%s", removed.code, p.left(t), err, removed.stdout, removed.stderr)
 	}
 	t.Logf("faults:\n%sundo --all, once the run was killed:\n%s", seen.stdout, removed.stdout)
 	if after := elsewhere(t, p.Kubeconfig, "faults"); !strings.Contains(after.stdout, "no faults are in place") {
