@@ -180,7 +180,7 @@ func (r *rig) until(bound time.Duration, what string, holds func() bool) {
 
 func (r *rig) makeLab(lab string) {
 	ready := filepath.Join(r.dir, "lab.json")
-	r.daemon("lab.log", lab, "-port", "26443", "-nodes", "1", "-dir", filepath.Join(r.dir, "lab"), "-ready-file", ready)
+	r.daemon("lab.log", lab, "-port", "26443", "-nodes", "1", "-state", filepath.Join(r.dir, "lab"), "-ready-file", ready)
 	var told struct{ Kubeconfig string }
 	r.until(2*time.Minute, "the lab is ready", func() bool {
 		text, err := os.ReadFile(ready)
