@@ -149,7 +149,11 @@ func (l *lab) startServing(ctx, inner context.Context) error {
 		if err != nil {
 			return err
 		}
-		l.serve(listener, &http.Server{Handler: door.handler, ReadHeaderTimeout: 10 * time.Second})
+		server := &http.Server{Handler: door.handler, ReadHeaderTimeout: 10 * time.Second}
+		if l.pin && door.port == l.ports.Front {
+			server.ConnContext = serve.Pin
+		}
+		l.serve(listener, server)
 	}
 	return nil
 }

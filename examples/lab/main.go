@@ -64,6 +64,7 @@ func parseFlags(args []string) (options, error) {
 	fs.BoolVar(&o.lifeline, "lifeline", false, "end when standard input does: what a parent that may be killed wants")
 	fs.BoolVar(&o.chaosMesh, "chaos-mesh", false, "run Chaos Mesh's controller too, from chaos-mesh/ beside this program, with a fake of its daemon")
 	fs.BoolVar(&o.noCRDs, "no-crds", false, "leave out the definitions of Istio, the Gateway API, Linkerd, KEDA and Karpenter, as in a cluster without them")
+	fs.BoolVar(&o.pin, "pin", false, "keep each connection to the front door with one pod, as a proxy that balances connections does; otherwise requests are spread one by one")
 	fs.DurationVar(&o.hpaSync, "hpa-sync", 2*time.Second, "how often the HPA controller decides (a cluster's default is 15s)")
 	fs.DurationVar(&o.hpaDownscale, "hpa-downscale", 20*time.Second, "the HPA's scale-down stabilisation window (a cluster's default is 5m)")
 	fs.DurationVar(&o.hpaInitialReadiness, "hpa-initial-readiness", 2*time.Second, "how long after its start a pod's readiness may flap before its CPU counts (a cluster's default is 30s)")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -101,6 +102,40 @@ func TestSpread(t *testing.T) {
 
 // Two slots of 100 ms with three places to wait: of ten requests at once five
 // are refused, and the others take 1, 1, 2, 2 and 3 turns.
+// A connection that is pinned stays with its pod, and leaves it once that is no
+// longer ready.
+func TestPin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		table := NewTable()
+		for _, name := range []string{"a", "b"} {
+			table.PutPod(simulated(name, nil))
+		}
+		table.PutSlice(endpoints("a", "b"))
+		connections := []context.Context{Pin(t.Context(), nil), Pin(t.Context(), nil)}
+		ask := func() (by []string) {
+			for _, connection := range connections {
+				w := httptest.NewRecorder()
+				table.ServeHTTP(w, httptest.NewRequestWithContext(connection, http.MethodGet, "/shop/web/", nil))
+				by = append(by, w.Header().Get("X-Pod"))
+			}
+			return by
+		}
+		for range 3 {
+			if by := ask(); !slices.Equal(by, []string{"a", "b"}) {
+				t.Errorf("served by %s", by)
+			}
+		}
+		table.PutSlice(endpoints("b"))
+		if by := ask(); !slices.Equal(by, []string{"b", "b"}) {
+			t.Errorf("with one pod ready: served by %s", by)
+		}
+		table.PutSlice(endpoints("a", "b"))
+		if by := ask(); !slices.Equal(by, []string{"b", "b"}) {
+			t.Errorf("with a pod that came late: served by %s", by)
+		}
+	})
+}
+
 func TestCapacity(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPod(Key{}, "", capacity{service: 100 * time.Millisecond, slots: 2, queue: 3, milli: 500}, nil, time.Now())

@@ -140,10 +140,11 @@ func (t *Table) rebuild(key Key) {
 	s.backends = slices.Compact(s.backends)
 }
 
-// pick chooses the next pod of a Service in turn. known is false for a Service
+// pick chooses the next pod of a Service in turn, or the one that the connection
+// is pinned to. known is false for a Service
 // that has no EndpointSlice; name is empty when none of its pods is ready; the
 // pod is nil when the chosen one is gone.
-func (t *Table) pick(key Key) (p *pod, name string, known bool) {
+func (t *Table) pick(key Key, pinned *pin) (p *pod, name string, known bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.services[key]
@@ -154,8 +155,10 @@ func (t *Table) pick(key Key) (p *pod, name string, known bool) {
 	if len(s.backends) == 0 {
 		return nil, "", true
 	}
-	chosen := s.backends[s.next%uint64(len(s.backends))]
-	s.next++
+	chosen := pinned.choose(key, s.backends, func() Key {
+		s.next++
+		return s.backends[(s.next-1)%uint64(len(s.backends))]
+	})
 	return t.pods[chosen], chosen.Name, true
 }
 
