@@ -44,6 +44,7 @@ type options struct {
 	kubeconfig           string
 	readyFile            string
 	lifeline             bool
+	pin                  bool
 	chaosMesh, noCRDs    bool
 
 	hpaSync, hpaDownscale, hpaInitialReadiness, hpaCPUInitialization time.Duration

@@ -22,6 +22,9 @@ func (a *Analysis) pinning(s *Step, fresh []*pod) *Pinning {
 	from := s.Start
 	var ready []*pod
 	for _, f := range fresh {
+		if end, over := f.when["deleted"]; over && end.At < s.End {
+			continue // what it was not given after is not its share
+		}
 		if o, ok := f.when["ready"]; ok && o.At+grace+enough <= s.End {
 			ready = append(ready, f)
 			from = max(from, o.At+grace)

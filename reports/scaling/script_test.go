@@ -30,6 +30,7 @@ var update = flag.Bool("update", false, "write what is found into testdata/*.tes
 //	ops FROM..TO LOAD ok|OUTCOME N                      each second, N operations fall due
 //	served FROM..TO LOAD WHO N                          each second
 //	end AT STATE
+//	recorded NAME                                       instead of all these, a real run: testdata/recorded/NAME
 //	steps PROBE
 //	measure PROBE [FROM..TO]
 //	back PROBE N AT
@@ -47,6 +48,7 @@ type world struct {
 	counts   map[string]map[int64]*journal.LoadCounts
 	end      time.Duration
 	state    string
+	played   *journal.Journal // a recording, in the place of all this
 }
 
 type setting struct {
@@ -60,6 +62,9 @@ func newWorld() *world {
 }
 
 func (w *world) journal() *journal.Journal {
+	if w.played != nil {
+		return w.played
+	}
 	events := slices.Clone(w.events)
 	for probe, settings := range w.settings {
 		events = append(events, w.readings(probe, settings)...)
@@ -150,6 +155,10 @@ func (w *world) Do(f []string) ([]string, error) {
 		}
 	case "end":
 		w.end, w.state = journaltest.Duration(f[1]), f[2]
+	case "recorded":
+		j, _, err := recorded(f[1])
+		w.played = j
+		return nil, err
 	case "steps":
 		return tellSteps(Analyse(w.journal(), f[1])), nil
 	case "measure":

@@ -139,13 +139,15 @@ func (l *workload) update(w *watching, u *unstructured.Unstructured, seen time.T
 	if from, to := before.replicas(), o.replicas(); from != to && decides {
 		w.happened(probes.Event{Object: l.title(), What: probes.Scaled, From: &from, To: &to}, o.written("scale"), seen)
 	}
+	// Nothing stamps it: the condition Progressing stays true from one rollout to
+	// the next, and so does the time of its last transition.
 	if a, b := before.Metadata.Annotations[revision], o.Metadata.Annotations[revision]; a != b && a != "" && b != "" && !l.rolling {
 		l.rolling = true
-		w.happened(probes.Event{Object: l.title(), What: probes.RolloutBegan, Text: "revision " + b}, o.progressed(), seen)
+		w.happened(probes.Event{Object: l.title(), What: probes.RolloutBegan, Text: "revision " + b}, time.Time{}, seen)
 	}
 	if l.rolling && o.rolledOut() {
 		l.rolling = false
-		w.happened(probes.Event{Object: l.title(), What: probes.RolloutEnded}, o.progressed(), seen)
+		w.happened(probes.Event{Object: l.title(), What: probes.RolloutEnded}, time.Time{}, seen)
 	}
 }
 
@@ -182,11 +184,6 @@ func (o *workloadObject) written(subresource string) time.Time {
 		}
 	}
 	return last
-}
-
-// progressed is when a rollout last got on.
-func (o *workloadObject) progressed() time.Time {
-	return find(o.Status.Conditions, "Progressing").LastTransitionTime.Time
 }
 
 // rolledOut reports whether all replicas are of the newest template.
