@@ -66,6 +66,16 @@ report: [json]
 	if len(rss) < 30 {
 		t.Fatalf("memory is known of %d seconds only\n%s", len(rss), got.stderr)
 	}
+	for m := settled; m < *soakFor; m += time.Minute {
+		if of := within(at, rss, m, m+time.Minute); len(of) > 0 {
+			sum := 0.0
+			for _, v := range of {
+				sum += v
+			}
+			t.Logf("memory from %s on: lowest %.2f MB, mean %.2f, highest %.2f (%d seconds)",
+				m, slices.Min(of)/1e6, sum/float64(len(of))/1e6, slices.Max(of)/1e6, len(of))
+		}
+	}
 	start, slope := line(at, rss)
 	first, last := start+slope*at[0], start+slope*at[len(at)-1]
 	t.Logf("memory: %.2f MB after %s, %.2f MB after %s (%+.2f%%); lowest %.2f, highest %.2f",
@@ -78,6 +88,16 @@ report: [json]
 	if float64(size)/soakFor.Hours() > hourly {
 		t.Errorf("the run directory grows by %.0f MB an hour", float64(size)/1e6/soakFor.Hours())
 	}
+}
+
+// within are the values that were measured after from and up to the end.
+func within(at, values []float64, from, to time.Duration) (of []float64) {
+	for i, v := range values {
+		if at[i] > from.Seconds() && at[i] <= to.Seconds() {
+			of = append(of, v)
+		}
+	}
+	return of
 }
 
 // line fits a straight line by least squares.
