@@ -222,7 +222,16 @@ state = "%[1]s/state"
 `, r.dir, pauseImage, cni), 0o644))
 	r.must("write config", os.WriteFile(filepath.Join(cni, "10-bridge.conflist"), fmt.Appendf(nil, `{"cniVersion":"0.4.0","name":"brunt","plugins":[
  {"type":"bridge","bridge":"cni0","isGateway":true,"ipam":{"type":"host-local","dataDir":"%s/ipam","ranges":[[{"subnet":"10.88.0.0/24"}]],"routes":[{"dst":"0.0.0.0/0"}]}}]}`, r.dir), 0o644))
-	r.t.Cleanup(r.removeContainers) // after containerd has ended
+	groups, namespaces := cgroups(), networks()
+	r.t.Cleanup(func() { // after containerd has ended
+		r.removeContainers()
+		for _, name := range without(networks(), namespaces) {
+			r.run("ip", "netns", "del", filepath.Base(name))
+		}
+		for _, c := range without(cgroups(), groups) {
+			removeCgroup(c)
+		}
+	})
 	r.daemon("containerd.log", "containerd", "-c", config)
 	r.until(time.Minute, "containerd answers", func() bool { return r.ctr("version") == nil })
 	// Of the pause image nothing is asked but to stay.
@@ -271,14 +280,6 @@ nodeStatusUpdateFrequency: 2s
 syncFrequency: 1s
 runtimeRequestTimeout: 30s
 `, r.dir, nodeAddress), 0o644))
-	before := cgroups()
-	r.t.Cleanup(func() {
-		for _, c := range cgroups() {
-			if !slices.Contains(before, c) {
-				removeCgroup(c)
-			}
-		}
-	})
 	r.daemon("kubelet.log", kubelet, "--config="+config, "--kubeconfig="+r.kubeconfig, "--root-dir="+filepath.Join(r.dir, "kubelet"),
 		"--hostname-override="+nodeAddress, "--node-ip="+nodeAddress, "--cert-dir="+filepath.Join(r.dir, "pki"), "--v=2")
 	r.until(2*time.Minute, "the node is ready", func() bool {
@@ -291,6 +292,17 @@ runtimeRequestTimeout: 30s
 func cgroups() []string {
 	found, _ := filepath.Glob("/sys/fs/cgroup/*/kubepods")
 	return found
+}
+
+// networks are the network namespaces of pods.
+func networks() []string {
+	found, _ := filepath.Glob("/run/netns/cni-*")
+	return found
+}
+
+// without is what of all was not there before.
+func without(all, before []string) []string {
+	return slices.DeleteFunc(all, func(one string) bool { return slices.Contains(before, one) })
 }
 
 // removeCgroup removes a cgroup and what is below it.
