@@ -2,6 +2,11 @@
 // epoll loop, raw non-blocking sockets, request bytes rendered once and no
 // hand-off between the moment an arrival falls due and its first byte on the
 // wire. Package http takes it for loads that need no more than that.
+//
+// A lane that is behind sends what waits as answers come, over the connections
+// that it has; it opens more, and has more than some hundred in flight, only
+// for arrivals that are on time or while it has nothing to do but wait for the
+// target. So it is as fast behind as in the closed model, and catches up.
 package lane
 
 import (
