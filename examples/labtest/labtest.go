@@ -33,7 +33,7 @@ type Lab struct {
 	Front      string            `json:"front"`      // http://127.0.0.1:PORT; /NAMESPACE/SERVICE/… leads to the Service's ready pods
 	Control    string            `json:"control"`    // http://127.0.0.1:PORT; GET / says what it takes
 	ChaosMesh  bool              `json:"chaos_mesh"`
-	Dir        string            `json:"dir"`
+	Dir        string            `json:"dir"` // of its state: ca.crt, inner.kubeconfig (the way of its own parts, which outages of=clients leave open), logs
 	PID        int               `json:"pid"`
 	Children   []int             `json:"children"` // processes that end with it
 	Tokens     map[string]string `json:"tokens"`   // by user
