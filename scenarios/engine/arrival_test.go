@@ -40,7 +40,7 @@ func BenchmarkArrival(b *testing.B) {
 		l := newLoad(plan, Slice{}, time.Now(), &errorSamples{})
 		b.ReportAllocs()
 		b.ResetTimer()
-		startLanes(b.Context(), l)
+		startLanes(b.Context(), l, 2)
 		l.sessions.Wait()
 		if n := l.completed.Load(); n != int64(b.N) {
 			b.Fatalf("%d of %d completed", n, b.N)

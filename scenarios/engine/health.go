@@ -76,6 +76,7 @@ func (m *lagMeter) p99() time.Duration {
 // A healthWatch reads how brunt itself is doing. Its method is called from
 // one goroutine.
 type healthWatch struct {
+	cores   int // that brunt may use
 	system  systemWatch
 	last    time.Time
 	samples []metrics.Sample
@@ -84,8 +85,8 @@ type healthWatch struct {
 	gc      float64 // CPU seconds of the collector at the last look
 }
 
-func newHealthWatch() *healthWatch {
-	h := &healthWatch{samples: []metrics.Sample{
+func newHealthWatch(cores int) *healthWatch {
+	h := &healthWatch{cores: cores, samples: []metrics.Sample{
 		{Name: "/sched/latencies:seconds"},
 		{Name: "/sched/pauses/total/gc:seconds"},
 		{Name: "/cpu/classes/gc/total:cpu-seconds"},
@@ -112,7 +113,7 @@ func (h *healthWatch) second(lag *lagMeter) *journal.Health {
 	pauses := h.samples[1].Value.Float64Histogram()
 	gc := h.samples[2].Value.Float64()
 	health := &journal.Health{
-		Cores:        runtime.GOMAXPROCS(0),
+		Cores:        h.cores,
 		SchedLatency: quantileSince(sched, h.sched, 0.99),
 		GCPause:      quantileSince(pauses, h.pauses, 1),
 		GCCPU:        max(gc-h.gc, 0) / elapsed.Seconds(),

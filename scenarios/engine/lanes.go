@@ -8,6 +8,7 @@ import (
 
 	"github.com/brunt-dev/brunt/generators"
 	"github.com/brunt-dev/brunt/reports/journal"
+	"github.com/brunt-dev/brunt/scenarios"
 )
 
 const (
@@ -28,10 +29,10 @@ type laneLoad struct {
 
 // startLanes starts the loops. They end by themselves when the plan does;
 // cancelling ctx cuts short what is in flight.
-func startLanes(ctx context.Context, l *load) *laneLoad {
+func startLanes(ctx context.Context, l *load, cores int) *laneLoad {
 	p := &laneLoad{load: l}
 	stopWatching := context.AfterFunc(ctx, func() { p.hurry.Store(true) })
-	n := l.lanes()
+	n := lanes(l.plan, l.slice, cores)
 	left := atomic.Int64{}
 	left.Store(int64(n))
 	for i := range n {
@@ -63,20 +64,39 @@ func startLanes(ctx context.Context, l *load) *laneLoad {
 	return p
 }
 
-// lanes is how many loops the load is split over.
-func (l *load) lanes() int {
+// lanes is how many loops a slice of a load is split over; 0 for a load that is
+// not played by loops.
+func lanes(plan scenarios.Load, slice Slice, cores int) int {
+	if plan.Loop == nil {
+		return 0
+	}
 	peak := 0.0
-	for _, piece := range l.plan.Pieces {
+	for _, piece := range plan.Pieces {
 		peak = max(peak, piece.From, piece.To)
 		if piece.Sine != nil {
 			peak += piece.Sine.Amplitude
 		}
 	}
 	per := float64(rateALane)
-	if l.plan.Schedule == nil {
+	if plan.Schedule == nil {
 		per = usersALane
 	}
-	return min(1+int(peak/float64(l.slice.of())/per), runtime.GOMAXPROCS(0))
+	return min(1+int(peak/float64(slice.of())/per), cores)
+}
+
+// roomBeside raises GOMAXPROCS where lanes would leave no processor, in the Go
+// scheduler's sense, to the rest of brunt, until restore is called.
+//
+// A lane keeps its own even while it sleeps for a moment, as the scheduler is
+// not told of that. All else would wait for it up to 20 ms, the journal and the
+// undoing of faults too, and then make the lane wait in its turn. The kernel
+// shares out the cores better.
+func roomBeside(lanes, cores int) (restore func()) {
+	if lanes < cores {
+		return func() {}
+	}
+	runtime.GOMAXPROCS(lanes + 1)
+	return func() { runtime.GOMAXPROCS(cores) }
 }
 
 // recordLoop counts one operation of lane i.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"time"
 
@@ -54,15 +55,21 @@ type ownLoads struct {
 	cancel    context.CancelFunc
 	stopClock gate
 	clock     sync.WaitGroup
+	restore   func() // GOMAXPROCS
 }
 
 // startOwn starts playing. No arrival falls due after stop closes.
 func startOwn(ctx context.Context, p part, stop <-chan struct{}) *ownLoads {
+	cores := runtime.GOMAXPROCS(0)
+	playing := 0
+	for _, plan := range p.loads {
+		playing += lanes(plan, p.slice, cores)
+	}
 	samples := &errorSamples{}
 	ctx, cancel := context.WithCancel(ctx)
-	o := &ownLoads{cancel: cancel, stopClock: newGate()}
-	o.set = startLoads(ctx, p, samples, stop)
-	t := &ticker{origin: p.origin, loads: o.set, samples: samples, health: newHealthWatch(), second: p.second}
+	o := &ownLoads{cancel: cancel, stopClock: newGate(), restore: roomBeside(playing, cores)}
+	o.set = startLoads(ctx, p, cores, samples, stop)
+	t := &ticker{origin: p.origin, loads: o.set, samples: samples, health: newHealthWatch(cores), second: p.second}
 	o.clock.Go(func() { t.run(o.stopClock.opened) })
 	return o
 }
@@ -75,6 +82,7 @@ func (o *ownLoads) close() {
 	o.stopClock.open()
 	o.clock.Wait()
 	o.cancel()
+	o.restore()
 }
 
 // crewLoads are loads that a crew plays.

@@ -27,7 +27,7 @@ type loadSet struct {
 	dispatch sync.WaitGroup
 }
 
-func startLoads(ctx context.Context, whole part, samples *errorSamples, stop <-chan struct{}) *loadSet {
+func startLoads(ctx context.Context, whole part, cores int, samples *errorSamples, stop <-chan struct{}) *loadSet {
 	s := &loadSet{}
 	for _, plan := range whole.loads {
 		l := newLoad(plan, whole.slice, whole.origin, samples)
@@ -35,7 +35,7 @@ func startLoads(ctx context.Context, whole part, samples *errorSamples, stop <-c
 		var p player
 		switch {
 		case plan.Loop != nil:
-			p = startLanes(ctx, l)
+			p = startLanes(ctx, l, cores)
 		case plan.Schedule != nil:
 			p = newOpenLoad(ctx, l, whole.options.Wait)
 		default:
