@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/brunt-dev/brunt/reports"
-	"github.com/brunt-dev/brunt/reports/journal"
 )
 
 func reportCommand() *cobra.Command {
@@ -28,7 +27,7 @@ func reportCommand() *cobra.Command {
 			if !ok {
 				return exit(exitUsage, fmt.Errorf("brunt: no report format %q: it is one of %s", format, strings.Join(names, ", ")))
 			}
-			recorded, err := journal.Open(args[0])
+			recorded, err := openRun(args[0])
 			if err != nil {
 				return exit(exitUsage, fmt.Errorf("brunt: %w", err))
 			}

@@ -186,7 +186,7 @@ func unsure(err error) error {
 // conclude builds the report from the run directory alone, as `brunt report`
 // would, prints it and turns the verdict into an exit code.
 func conclude(dir string, formats []string, outcome engine.Outcome, stdout, stderr io.Writer) error {
-	recorded, err := journal.Open(dir)
+	recorded, err := openRun(dir)
 	if err != nil {
 		return exit(exitInconclusive, fmt.Errorf("brunt: inconclusive: the journal could not be read back: %w", err))
 	}
