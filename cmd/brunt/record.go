@@ -25,16 +25,18 @@ func openRun(dir string) (*journal.Journal, error) {
 // touched is verified gone. The journal's clock ended with it: no event is
 // later.
 func goneSince(recorded *journal.Journal, records []chaos.Record) []journal.Event {
-	left, touched := map[string]int{}, map[string]bool{}
-	fault := map[string]string{} // by receipt
+	pending := map[string]string{} // fault, by receipt
+	touched, left := map[string]bool{}, map[string]bool{}
 	for _, r := range records {
 		switch r.Stage {
 		case chaos.StageMade:
-			fault[r.ID], touched[r.Receipt.Fault] = r.Receipt.Fault, true
-			left[r.Receipt.Fault]++
-		case chaos.StageGone:
-			left[fault[r.ID]]--
+			pending[r.ID], touched[r.Receipt.Fault] = r.Receipt.Fault, true
+		case chaos.StageGone: // said twice, it is no other one's end
+			delete(pending, r.ID)
 		}
+	}
+	for _, name := range pending {
+		left[name] = true
 	}
 	type occurrence struct {
 		fault string
@@ -46,7 +48,7 @@ func goneSince(recorded *journal.Journal, records []chaos.Record) []journal.Even
 		switch {
 		case e.Kind == journal.RunEnded:
 			return nil
-		case e.Kind != journal.FaultState || !touched[e.Name] || left[e.Name] != 0:
+		case e.Kind != journal.FaultState || !touched[e.Name] || left[e.Name]:
 			continue
 		}
 		o := occurrence{e.Name, e.Occurrence}
