@@ -17,11 +17,10 @@ import (
 
 // A party is a part of a run that needs to be let do things in a cluster.
 type party struct {
-	what  string // "fault kill", "watch api", "the workers"
-	needs []chaos.Access
+	what    string // "fault kill", "watch api", "the workers"
+	needs   []chaos.Access
+	watches bool // and changes nothing
 }
-
-const watching = "watch "
 
 // parties are the plan's faults and probes, and its workers where they are to be
 // on kubernetes.
@@ -29,7 +28,7 @@ func parties(plan *scenarios.Plan, on string) []party {
 	var all []party
 	for _, f := range plan.Faults {
 		if a, ok := f.Fault.(chaos.Accessor); ok {
-			all = append(all, party{"fault " + f.Name, a.Access()})
+			all = append(all, party{what: "fault " + f.Name, needs: a.Access()})
 		}
 	}
 	for _, p := range plan.Probes {
@@ -37,7 +36,7 @@ func parties(plan *scenarios.Plan, on string) []party {
 		if !ok {
 			continue
 		}
-		watcher := party{what: watching + p.Name}
+		watcher := party{what: "watch " + p.Name, watches: true}
 		for _, need := range a.Access() {
 			watcher.needs = append(watcher.needs, chaos.Access{Group: need.Group, Resource: need.Resource, Namespace: need.Namespace, Verbs: need.Verbs})
 		}
@@ -131,7 +130,7 @@ func isDenied(err error) bool {
 }
 
 func watchedOnly(all []party) bool {
-	return !slices.ContainsFunc(all, func(p party) bool { return !strings.HasPrefix(p.what, watching) })
+	return !slices.ContainsFunc(all, func(p party) bool { return !p.watches })
 }
 
 // printAccess prints what the cluster would not let the run do, and says whether
