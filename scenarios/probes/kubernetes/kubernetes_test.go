@@ -207,11 +207,13 @@ func (w *watched) story() string {
 
 func (w *watched) has(line string) bool { return slices.Contains(strings.Split(w.story(), "\n"), line) }
 
+// expect waits for each line, for kinds of objects are watched apart: the one
+// told first is not always the one put first.
 func (w *watched) expect(lines ...string) {
 	w.t.Helper()
 	for _, line := range lines {
 		if !w.has(line) {
-			w.t.Errorf("%q was not told; all:\n%s", line, w.story())
+			w.until("told of "+line, func() bool { return w.has(line) })
 		}
 	}
 }
