@@ -45,7 +45,7 @@ func (l *lane) dial(due, now time.Duration) {
 	c, err := l.connect(to, now)
 	if err != nil {
 		l.run.Stats.Sent.Add(1)
-		l.op = generators.LoopOp{Due: due, Started: now, Ended: l.now(), Class: classify(err), Err: fmt.Errorf("connect to %s: %w", to, err)}
+		l.op = generators.LoopOp{Due: due, Started: now, Ended: l.now(), Class: classifyConnect(err), Err: fmt.Errorf("connect to %s: %w", to, err)}
 		l.run.Record(&l.op)
 		return
 	}
@@ -193,7 +193,7 @@ func (l *lane) ready(c *conn, events uint32) {
 		}
 		now := l.now()
 		if err != nil {
-			l.fail(c, now, classify(err), fmt.Errorf("connect: %w", err))
+			l.fail(c, now, classifyConnect(err), fmt.Errorf("connect: %w", err))
 			return
 		}
 		c.connecting = false
@@ -402,6 +402,15 @@ func (l *lane) discard(c *conn) {
 	l.run.Stats.Sessions.Add(-1)
 }
 
+// classifyConnect sorts why there is no connection.
+func classifyConnect(err error) generators.Class {
+	switch class := classify(err); {
+	case class != generators.Reset, errors.Is(err, unix.ECONNRESET):
+		return class
+	}
+	return generators.Connect
+}
+
 // classify sorts what the kernel or the parser said.
 func classify(err error) generators.Class {
 	switch {
@@ -409,14 +418,10 @@ func classify(err error) generators.Class {
 		return generators.Local
 	case errors.Is(err, unix.ECONNREFUSED):
 		return generators.Refused
-	case errors.Is(err, unix.ECONNRESET), errors.Is(err, unix.EPIPE), errors.Is(err, ErrCut):
-		return generators.Reset
-	case errors.Is(err, unix.ETIMEDOUT):
-		return generators.Timeout
-	case errors.Is(err, unix.EADDRNOTAVAIL), errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE), errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.ENOMEM):
+	case errors.Is(err, unix.EADDRNOTAVAIL), errors.Is(err, unix.EADDRINUSE), errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE), errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.ENOMEM):
 		return generators.Local
 	case errors.Is(err, unix.EHOSTUNREACH), errors.Is(err, unix.ENETUNREACH):
 		return generators.Connect
 	}
-	return generators.Reset
+	return generators.Reset // or closed, or ErrCut
 }

@@ -4,14 +4,23 @@ package lane
 // the order in which they run out of time.
 type list struct{ first, last *conn }
 
+// push takes in c. It started last, unless it is sent again: its clock runs on.
 func (l *list) push(c *conn) {
-	c.prev, c.next = l.last, nil
-	if l.last == nil {
-		l.first = c
-	} else {
-		l.last.next = c
+	before := l.last
+	for before != nil && before.started > c.started {
+		before = before.prev
 	}
-	l.last = c
+	c.prev = before
+	if before == nil {
+		c.next, l.first = l.first, c
+	} else {
+		c.next, before.next = before.next, c
+	}
+	if c.next == nil {
+		l.last = c
+	} else {
+		c.next.prev = c
+	}
 }
 
 func (l *list) remove(c *conn) {

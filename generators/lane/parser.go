@@ -9,9 +9,9 @@ import (
 
 // Limits of one answer. They bound what a target can make a lane hold.
 const (
-	maxHeader = 32 << 10 // bytes of one header block, status line included
-	maxLine   = 4 << 10  // bytes of one chunk-size or trailer line
-	maxBlocks = 16       // header blocks before the final one (1xx answers)
+	maxHeader  = 32 << 10 // bytes of one header block, status line included
+	maxLine    = 4 << 10  // bytes of one chunk-size or trailer line
+	maxInterim = 1 << 20  // bytes of header blocks before the final one (1xx answers)
 )
 
 // A ParseError says what about an answer was not valid HTTP/1.1.
@@ -32,10 +32,11 @@ type parser struct {
 	state  state
 	noBody bool // the request was a HEAD
 	close  bool // the connection must not be used again after this answer
-	blocks uint8
 	status int16
-	left   int64 // bytes to go of the body or chunk
-	body   int64 // bytes of body so far
+
+	interim int32 // bytes of header blocks so far
+	left    int64 // bytes to go of the body or chunk
+	body    int64 // bytes of body so far
 
 	same *lastHeader // may be nil
 }
@@ -52,7 +53,7 @@ type lastHeader struct {
 // recall takes a block that is the last one again.
 func (p *parser) recall(b []byte) (n int, ok bool) {
 	last := p.same
-	if last == nil || p.blocks > 0 || last.noBody != p.noBody || len(last.block) == 0 || !bytes.HasPrefix(b, last.block) {
+	if last == nil || p.interim > 0 || last.noBody != p.noBody || len(last.block) == 0 || !bytes.HasPrefix(b, last.block) {
 		return 0, false
 	}
 	*p = last.parsed
@@ -61,7 +62,7 @@ func (p *parser) recall(b []byte) (n int, ok bool) {
 
 // remember keeps a block that came alone and was parsed whole.
 func (p *parser) remember(block []byte) {
-	if p.same == nil || p.blocks > 0 {
+	if p.same == nil || p.interim > 0 {
 		return
 	}
 	p.same.block = append(p.same.block[:0], block...)
@@ -140,13 +141,13 @@ func (p *parser) step(b []byte) (int, error) {
 // betweenChunks takes one line of a chunked body's framing.
 func (p *parser) betweenChunks(b []byte) (int, error) {
 	end := bytes.IndexByte(b, '\n')
+	if end > maxLine || end < 0 && len(b) > maxLine {
+		return 0, ParseError(fmt.Sprintf("line over %d bytes in a chunked body", maxLine))
+	}
 	if end < 0 {
-		if len(b) > maxLine {
-			return 0, ParseError(fmt.Sprintf("line over %d bytes in a chunked body", maxLine))
-		}
 		return 0, nil
 	}
-	if end == 0 || b[end-1] != '\r' || end > maxLine {
+	if end == 0 || b[end-1] != '\r' {
 		return 0, ParseError("line of a chunked body does not end in CRLF")
 	}
 	line := b[:end-1]
@@ -249,8 +250,11 @@ func (p *parser) header(b []byte) (int, error) {
 		}
 	}
 	if 100 <= status && status < 200 {
-		if p.blocks++; status == 101 || p.blocks > maxBlocks {
-			return 0, ParseError(fmt.Sprintf("unasked-for answer %d", status))
+		if status == 101 {
+			return 0, ParseError("unasked-for answer 101")
+		}
+		if p.interim += int32(n); p.interim > maxInterim {
+			return 0, ParseError(fmt.Sprintf("over %d bytes of answers %d before the final one", maxInterim, status))
 		}
 		return n, nil
 	}
@@ -271,7 +275,9 @@ func (p *parser) frame(f framing, status, minor int) error {
 	case p.noBody || status == 204 || status == 304:
 		p.state = complete
 	case f.chunked:
-		p.state = inChunkSize
+		// A length beside chunks is how answers are smuggled: believe the
+		// chunks, and nothing that comes after them.
+		p.state, p.close = inChunkSize, p.close || f.length >= 0
 	case f.length > 0:
 		p.state, p.left = inBody, f.length
 	case f.length == 0:

@@ -52,7 +52,7 @@ func TestParser(t *testing.T) {
 		{name: "bytes after the answer are not the answer's", answer: "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxHTTP/1.1", status: 200, body: 1, rest: 8},
 		{name: "chunked", answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\nA \r\n0123456789\r\n0\r\n\r\n", status: 200, body: 15},
 		{name: "chunked with trailer", answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n1\r\nx\r\n0\r\nX: y\r\n\r\n", status: 200, body: 1},
-		{name: "chunked wins over a length", answer: "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", status: 200, body: 1},
+		{name: "chunked wins over a length", answer: "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", status: 200, body: 1, close: true},
 		{name: "close-delimited", answer: "HTTP/1.1 200 OK\r\n\r\nhello", status: 200, body: 5, close: true},
 		{name: "1xx come first", answer: "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n", status: 201},
 		{name: "HEAD has no body", answer: "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", head: true, status: 200},
@@ -80,7 +80,9 @@ func TestParser(t *testing.T) {
 		{name: "chunk longer than said", answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nxy\r\n", err: ParseError("chunk is longer than its size")},
 		{name: "bare line feed after a size", answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\nx\r\n", err: ParseError("line of a chunked body does not end in CRLF")},
 		{name: "header without end", answer: "HTTP/1.1 200 OK\r\n" + strings.Repeat("X: y\r\n", maxHeader), err: ParseError("header over 32768 bytes")},
-		{name: "1xx without end", answer: strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 100), err: ParseError("unasked-for answer 100")},
+		{name: "many 1xx come first", answer: strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 100) + "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", status: 200},
+		{name: "1xx without end", answer: strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", maxInterim/20), err: ParseError("over 1048576 bytes of answers 100 before the final one")},
+		{name: "chunk extension without end", answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;" + strings.Repeat("x", maxLine) + "\r\nx\r\n", err: ParseError("line over 4096 bytes in a chunked body")},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
