@@ -236,27 +236,42 @@ func (t Trust) rows() []healthRow {
 		row("Dispatch lag, p99 of a second", duration(w.DispatchLag), duration(l.DispatchLag), w.DispatchLag > l.DispatchLag),
 		row(fmt.Sprintf("CPU of its %s", plural(int64(w.Cores), "core")), percent(w.CPU), percent(l.CPU), w.CPU >= l.CPU),
 		row("Garbage collection, longest pause", duration(w.GCPause), duration(l.GCPause), w.GCPause > l.GCPause),
-		row("Open files", fmt.Sprintf("%s of %s", count(int64(w.Files)), count(int64(w.FileLimit))), percent(l.Files), float64(w.Files) >= l.Files*float64(max(w.FileLimit, 1))),
+		row("Open files", filesText(w), percent(l.Files), float64(w.Files) >= l.Files*float64(max(w.FileLimit, 1))),
 		row("Errors on its own side", count(w.LocalErrors), "0", w.LocalErrors > 0),
 		row("CPU of its busiest thread", percent(w.ThreadCPU)+" of a core", "", false),
 		row("CPU of its garbage collector", percent(w.GCCPU)+" of a core", "", false),
 		row("Scheduler latency, p99 of a second", duration(w.SchedLatency), "", false),
-		row("CPU of the whole machine", significant(w.MachineCPU)+" cores", "", false),
-		row("CPU taken by the hypervisor", significant(w.Steal)+" cores", "", false),
+		row("CPU of the whole machine", machineCores(w, w.MachineCPU), "", false),
+		row("CPU taken by the hypervisor", machineCores(w, w.Steal), "", false),
 		row("Local ports in use to one address", portsText(w), "", false),
-		row("TCP segments sent again, in all", count(w.Retransmits), "", false),
-		row("Requests for a connection sent again, in all", count(w.SynRetransmits), "", false),
-		row("Connections that full accept queues here turned away", count(w.ListenOverflows), "", false),
+		row("TCP segments sent again, in all", known(w.Retransmits), "", false),
+		row("Requests for a connection sent again, in all", known(w.SynRetransmits), "", false),
+		row("Connections that full accept queues here turned away", known(w.ListenOverflows), "", false),
 		row("Memory", size(float64(w.RSS)), "", false),
 		row("Goroutines", count(int64(w.Goroutines)), "", false),
 	}
+}
+
+func filesText(w Worst) string {
+	if w.Files < 0 {
+		return notKnown
+	}
+	return fmt.Sprintf("%s of %s", count(int64(w.Files)), count(int64(w.FileLimit)))
+}
+
+// known is a count, which is -1 where it is not known.
+func known(n int64) string {
+	if n < 0 {
+		return notKnown
+	}
+	return count(n)
 }
 
 // portsText says how many local ports were taken, and towards where.
 func portsText(w Worst) string {
 	switch {
 	case w.PortLimit == 0:
-		return "not known"
+		return notKnown
 	case w.Ports == 0:
 		return "none of " + count(int64(w.PortLimit))
 	}

@@ -315,20 +315,45 @@ func (t *text) generator() {
 	t.section("Generator: " + tr.state())
 	w := tr.Worst
 	if !tr.Unwatched {
-		t.line("  worst dispatch lag %s (p99 of a second) · CPU %s of %s · GC pause %s · %s files",
-			duration(w.DispatchLag), percent(w.CPU), plural(int64(w.Cores), "core"), duration(w.GCPause), count(int64(w.Files)))
-		t.line("  busiest thread %s of a core · steal %s cores · ports %s · %s",
-			percent(w.ThreadCPU), significant(w.Steal), portsShort(w), plural(w.Retransmits, "retransmit"))
+		t.line("  worst dispatch lag %s (p99 of a second) · CPU %s of %s · GC pause %s · %s",
+			duration(w.DispatchLag), percent(w.CPU), plural(int64(w.Cores), "core"), duration(w.GCPause), filesShort(w))
+		t.line("  busiest thread %s of a core · steal %s · ports %s · %s",
+			percent(w.ThreadCPU), machineCores(w, w.Steal), portsShort(w), retransmits(w))
 	}
 	for _, p := range tr.Problems {
 		t.lines = append(t.lines, wrap(upper(p), "  - ", "    ")...)
 	}
 }
 
+// notKnown is what is said in place of a figure that this machine does not tell.
+const notKnown = "not known"
+
+func filesShort(w Worst) string {
+	if w.Files < 0 {
+		return "files " + notKnown
+	}
+	return count(int64(w.Files)) + " files"
+}
+
+func retransmits(w Worst) string {
+	if w.Retransmits < 0 {
+		return "retransmits " + notKnown
+	}
+	return plural(w.Retransmits, "retransmit")
+}
+
+// machineCores says how many cores something took of the machine.
+func machineCores(w Worst, cores float64) string {
+	if w.MachineCores == 0 {
+		return notKnown
+	}
+	return significant(cores) + " cores"
+}
+
 // portsShort is how many of the local ports were taken towards one address.
 func portsShort(w Worst) string {
 	if w.PortLimit == 0 {
-		return "not known"
+		return notKnown
 	}
 	return count(int64(w.Ports)) + " of " + count(int64(w.PortLimit))
 }

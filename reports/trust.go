@@ -100,7 +100,10 @@ type Worst struct {
 	ThreadCPU float64 `json:"thread_cpu_cores"` // used by brunt's busiest thread
 	GCCPU     float64 `json:"gc_cpu_cores"`     // used by its garbage collector
 
-	// Of the network namespace. Counts are of all judged seconds.
+	MachineCores int `json:"machine_cores"` // 0: nothing is known of the machine
+
+	// Of the network namespace. Counts are of all judged seconds, -1 where they
+	// are not known.
 	Ports           int    `json:"ports"` // in use towards one address, where they were the most
 	PortsTo         string `json:"ports_to,omitempty"`
 	PortLimit       int    `json:"port_limit"`
@@ -245,6 +248,9 @@ func (t *Trust) worst(h *journal.Health, at time.Duration) {
 	if h.FileLimit > 0 && int64(h.Files)*int64(max(w.FileLimit, 1)) >= int64(w.Files)*int64(h.FileLimit) {
 		w.Files, w.FileLimit = h.Files, h.FileLimit
 	}
+	if h.Files < 0 && w.FileLimit == 0 {
+		w.Files = -1
+	}
 	w.Cores = max(w.Cores, h.Cores)
 	w.MachineCPU = max(w.MachineCPU, roundTo(h.MachineCPU, 3))
 	w.Steal = max(w.Steal, roundTo(h.Steal, 3))
@@ -258,9 +264,18 @@ func (t *Trust) worst(h *journal.Health, at time.Duration) {
 		w.Ports, w.PortsTo = h.Ports, h.PortsTo
 	}
 	w.PortLimit = max(w.PortLimit, h.PortLimit)
-	w.Retransmits += h.Retransmits
-	w.SynRetransmits += h.SynRetransmits
-	w.ListenOverflows += h.ListenOverflows
+	w.MachineCores = max(w.MachineCores, h.MachineCores)
+	w.Retransmits = addKnown(w.Retransmits, h.Retransmits)
+	w.SynRetransmits = addKnown(w.SynRetransmits, h.SynRetransmits)
+	w.ListenOverflows = addKnown(w.ListenOverflows, h.ListenOverflows)
+}
+
+// addKnown adds a second's count to a sum, which is -1 when one is not known.
+func addKnown(sum, n int64) int64 {
+	if sum < 0 || n < 0 {
+		return -1
+	}
+	return sum + n
 }
 
 // over sums up the strain in a window; the delay is the longest.

@@ -122,7 +122,7 @@ type Health struct {
 	Cores        int           `json:"cores"`                   // cores it may use
 	ThreadCPU    float64       `json:"thread_cpu,omitempty"`    // cores used by its busiest thread
 	MachineCPU   float64       `json:"machine_cpu"`             // cores used by everything on the machine
-	MachineCores int           `json:"machine_cores,omitempty"` // cores that the machine has
+	MachineCores int           `json:"machine_cores,omitempty"` // cores that the machine has; 0: nothing is known of the machine
 	Steal        float64       `json:"steal"`                   // cores taken by the hypervisor
 	GCCPU        float64       `json:"gc_cpu,omitempty"`        // cores used by brunt's garbage collector
 	GCPause      time.Duration `json:"gc_pause_ns"`             // longest stop of the world
@@ -130,11 +130,11 @@ type Health struct {
 	DispatchLag  time.Duration `json:"dispatch_lag_ns"`         // p99 of dispatched − due
 	Goroutines   int           `json:"goroutines"`
 	RSS          int64         `json:"rss_bytes"`
-	Files        int           `json:"files"`
+	Files        int           `json:"files"` // -1: not known
 	FileLimit    int           `json:"file_limit"`
 
 	// What follows is of brunt's network namespace: everything in it that
-	// speaks TCP, brunt or not.
+	// speaks TCP, brunt or not. Counts are -1 where they are not known.
 	Ports           int    `json:"ports,omitempty"`            // local ports in use towards one address and port, where they are the most
 	PortsTo         string `json:"ports_to,omitempty"`         // that address and port
 	PortLimit       int    `json:"port_limit,omitempty"`       // local ports that the kernel hands out; 0: not known

@@ -52,9 +52,9 @@ func (s *systemWatch) read(h *journal.Health, elapsed time.Duration) {
 	}
 	h.Files = openFiles(h.FileLimit)
 	tcp := readTCPCounters()
-	h.Retransmits = max(tcp.retransmits-s.tcp.retransmits, 0)
-	h.SynRetransmits = max(tcp.synRetransmits-s.tcp.synRetransmits, 0)
-	h.ListenOverflows = max(tcp.listenOverflows-s.tcp.listenOverflows, 0)
+	h.Retransmits = since(tcp.retransmits, s.tcp.retransmits)
+	h.SynRetransmits = since(tcp.synRetransmits, s.tcp.synRetransmits)
+	h.ListenOverflows = since(tcp.listenOverflows, s.tcp.listenOverflows)
 	s.tcp = tcp
 	h.Ports, h.PortsTo, h.PortLimit = s.ports.look(time.Now())
 }

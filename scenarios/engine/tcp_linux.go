@@ -2,12 +2,13 @@ package engine
 
 import (
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
 
 // tcpCounters are what the kernel counts of TCP in this process's network
-// namespace. What cannot be read stays zero.
+// namespace, -1 where that cannot be read.
 type tcpCounters struct{ retransmits, synRetransmits, listenOverflows int64 }
 
 func readTCPCounters() tcpCounters {
@@ -17,9 +18,9 @@ func readTCPCounters() tcpCounters {
 }
 
 // kernelCounts reads fields of one group of a file that has two lines a group, the
-// names and the values.
+// names and the values; -1 for one that is not there.
 func kernelCounts(file, group string, fields ...string) []int64 {
-	out := make([]int64, len(fields))
+	out := slices.Repeat([]int64{-1}, len(fields))
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return out
@@ -46,10 +47,18 @@ func valueOf(field string, names, values []string) int64 {
 		if name == field && i < len(values) {
 			n, err := strconv.ParseInt(values[i], 10, 64)
 			if err != nil {
-				return 0
+				return -1
 			}
 			return n
 		}
 	}
-	return 0
+	return -1
+}
+
+// since is what a counter has grown by, -1 where it is not known.
+func since(now, before int64) int64 {
+	if now < 0 {
+		return -1
+	}
+	return max(now-max(before, 0), 0)
 }

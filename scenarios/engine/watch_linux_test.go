@@ -131,13 +131,16 @@ func TestCounters(t *testing.T) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	// In the order asked for; 0 for a field that is not there or no number.
+	// In the order asked for; -1 for a field that is not there or no number.
 	got := kernelCounts(file, "Tcp:", "RetransSegs", "Missing", "RtoMin", "Odd")
-	if got[0] != 17 || got[1] != 0 || got[2] != 200 || got[3] != 0 {
+	if got[0] != 17 || got[1] != -1 || got[2] != 200 || got[3] != -1 {
 		t.Errorf("counts %v", got)
 	}
-	if got := kernelCounts(file+".not", "Tcp:", "RetransSegs"); got[0] != 0 {
+	if got := kernelCounts(file+".not", "Tcp:", "RetransSegs"); got[0] != -1 {
 		t.Errorf("counters of no file: %v", got)
+	}
+	if since(-1, 5) != -1 || since(7, 5) != 2 || since(7, -1) != 7 || since(3, 5) != 0 {
+		t.Error("what a counter grew by")
 	}
 }
 
