@@ -46,6 +46,16 @@ type Spreader interface {
 	Pairs() int // at least 1
 }
 
+// A Pooler is a Generator whose sessions share a bounded number of connections.
+type Pooler interface {
+	Generator
+	// Pool is that number for the whole load; 0 is no bound.
+	Pool() int
+	// SharePool says how many of them this process has, at least one, when
+	// several play the load. It is called before the first Open.
+	SharePool(n int)
+}
+
 // A Rough generator can do with arrivals that go out a little late. The
 // engine then wakes once for several of them, where they are dense; 0 wakes
 // for each.

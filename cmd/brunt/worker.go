@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/brunt-dev/brunt/generators"
 	"github.com/brunt-dev/brunt/reports/journal"
 	"github.com/brunt-dev/brunt/scenarios"
 	"github.com/brunt-dev/brunt/scenarios/cluster"
@@ -102,6 +103,9 @@ func (w *workers) check(s *scenarios.Scenario, plan *scenarios.Plan) error {
 	for _, l := range plan.Loads {
 		if l.MaxInFlight < w.count {
 			return fmt.Errorf("--workers %d: load %s may have %d in flight, which they cannot share; raise its max_in_flight, or take fewer workers", w.count, l.Name, l.MaxInFlight)
+		}
+		if p, ok := l.Generator.(generators.Pooler); ok && p.Pool() > 0 && p.Pool() < w.count {
+			return fmt.Errorf("--workers %d: load %s may have %d connections, which they cannot share; raise its connections.max, or take fewer workers", w.count, l.Name, p.Pool())
 		}
 	}
 	if w.on != onKubernetes {

@@ -324,6 +324,9 @@ func (g *generator) connect(ctx context.Context, network string, a netip.Addr, p
 		stage += " from " + from.String()
 	}
 	nc, err := d.DialContext(ctx, network, to)
+	if network == "udp" && errors.Is(err, syscall.EAGAIN) {
+		err = localError{errors.New("no local UDP port is free")} // so Linux says it
+	}
 	return nc, inStage(stage, err)
 }
 

@@ -434,7 +434,7 @@ func (a *attempt) borrow(ctx context.Context) (*holder, error) {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	case <-s.timer.C:
-		return nil, inStage(fmt.Sprintf("waiting for one of %d connections", s.g.config.Connections.Max), context.DeadlineExceeded)
+		return nil, inStage(fmt.Sprintf("waiting for one of %d connections", len(s.g.shared.all)), context.DeadlineExceeded)
 	}
 }
 

@@ -68,6 +68,12 @@ func newGenerator(c Config, env generators.Env, p *program) (*generator, error) 
 // Precision is how late an arrival may go out.
 func (g *generator) Precision() time.Duration { return g.config.Precision }
 
+// Pool is how many connections all sessions share; 0 gives each its own.
+func (g *generator) Pool() int { return g.config.Connections.Max }
+
+// SharePool says how many of them are for the sessions of this process.
+func (g *generator) SharePool(n int) { g.shared = newSharedConns(n) }
+
 // Resent counts the requests that were sent once more. It may be called from
 // any goroutine.
 func (g *generator) Resent() int64 { return g.resent.Load() }

@@ -49,7 +49,7 @@ func (g *generator) Loop() (loop generators.Loop, why string) {
 		Addresses: addresses, Sources: g.program.route.source, Request: append(sc.out, rest...),
 		Head: r.method == "HEAD", Idempotent: repeatable(&m, sc.fields), Resent: &g.resent,
 		Timeout: r.timeout, MaxBody: laneBody,
-		MaxConns: c.Connections.Max, MaxAge: c.Connections.MaxAge, MaxRequests: c.Connections.MaxRequests,
+		MaxAge: c.Connections.MaxAge, MaxRequests: c.Connections.MaxRequests,
 		Accept: r.expect.statusOK, Precision: c.Precision,
 	}
 	if !g.keepAlive {

@@ -24,7 +24,6 @@ type Config struct {
 	Idempotent  bool             // the request may be sent again where it can only be known that the target will not answer it
 	Resent      *atomic.Int64    // counts requests sent again
 	Timeout     time.Duration    // from started to ended
-	MaxConns    int              // connections at the most; 0: as many as the run allows
 	MaxAge      time.Duration    // a connection older than this takes no more requests; 0: any age
 	MaxRequests int              // a connection takes so many requests; 0: any number
 	MaxBody     int64            // bytes of body read before the answer is refused

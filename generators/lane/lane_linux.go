@@ -184,7 +184,7 @@ func (l *lane) arrive(due, now time.Duration) {
 			l.begin(c, due, now)
 			return
 		}
-		if now-due < late+l.Precision && l.open < l.maxConns() {
+		if now-due < late+l.Precision && l.open < l.run.MaxSessions {
 			l.dial(due, now)
 			return
 		}
@@ -213,7 +213,7 @@ const (
 
 // short says that arrivals wait that a connection could be had for.
 func (l *lane) short() bool {
-	return l.head < len(l.waiting) && (len(l.idle) > 0 || l.open < l.maxConns())
+	return l.head < len(l.waiting) && (len(l.idle) > 0 || l.open < l.run.MaxSessions)
 }
 
 // pollShort is poll for when that is so.
@@ -262,13 +262,6 @@ func (l *lane) offer(due time.Duration) {
 
 // playing is how many users have an arrival under way.
 func (l *lane) playing() int { return l.flightN + len(l.waiting) - l.head }
-
-func (l *lane) maxConns() int {
-	if l.MaxConns > 0 {
-		return min(l.MaxConns, l.run.MaxSessions)
-	}
-	return l.run.MaxSessions
-}
 
 // takeWaiting returns the oldest arrival in the queue.
 func (l *lane) takeWaiting() (due time.Duration, ok bool) {

@@ -216,9 +216,8 @@ func TestUsersShareConnections(t *testing.T) {
 	r := newRun()
 	r.End = 200 * time.Millisecond
 	r.Users = func(time.Duration) int { return 20 }
-	c := config(to)
-	c.MaxConns = 3
-	ops := collect(t, c, r)
+	r.MaxSessions = 3
+	ops := collect(t, config(to), r)
 	if got := classes(ops); got[generators.OK] != len(ops) || len(ops) < 20 || r.Stats.Offered.Load() != int64(len(ops)) {
 		t.Errorf("%v of %d offered", got, r.Stats.Offered.Load())
 	}

@@ -40,7 +40,7 @@ func startLanes(ctx context.Context, l *load, cores int) *laneLoad {
 		p.stats = append(p.stats, stats)
 		run := generators.LoopRun{
 			Origin: l.origin, Patience: l.plan.Patience,
-			MaxSessions: share(l.slice.Share(l.plan.MaxInFlight), i, n),
+			MaxSessions: share(laneSessions(l.plan, l.slice), i, n),
 			Stop:        &p.stop, Hurry: &p.hurry, Stats: stats,
 			Record: func(op *generators.LoopOp) { l.recordLoop(i, op) },
 		}
@@ -81,7 +81,17 @@ func lanes(plan scenarios.Load, slice Slice, cores int) int {
 	if plan.Schedule == nil {
 		per = usersALane
 	}
-	return min(1+int(peak/float64(slice.of())/per), cores)
+	return min(1+int(peak/float64(slice.of())/per), cores, laneSessions(plan, slice))
+}
+
+// laneSessions is how many sessions all loops of a slice of a load may open:
+// each is a connection, of which there may be a bounded number for all.
+func laneSessions(plan scenarios.Load, slice Slice) int {
+	most := slice.Share(plan.MaxInFlight)
+	if p, ok := plan.Generator.(generators.Pooler); ok && p.Pool() > 0 {
+		most = min(most, slice.Share(p.Pool()))
+	}
+	return max(most, 1)
 }
 
 // roomBeside raises GOMAXPROCS where lanes would leave no processor, in the Go

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"runtime"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,4 +44,53 @@ func TestLanesLeaveRoom(t *testing.T) {
 			t.Error("no second of health")
 		}
 	})
+}
+
+// A pooled target shares so many connections among all its sessions.
+type pooled struct {
+	target
+	pool int
+}
+
+func (p *pooled) Pool() int     { return p.pool }
+func (p *pooled) SharePool(int) {}
+
+// However many lanes play a load, and however many processes, together they
+// open no more connections than the load may have.
+func TestLanesShareConnections(t *testing.T) {
+	for _, test := range []struct {
+		pool, inFlight, cores, workers, lanes int
+	}{
+		{pool: 3, inFlight: 1000, cores: 2, workers: 1, lanes: 2},
+		{pool: 1, inFlight: 1000, cores: 2, workers: 1, lanes: 1},
+		{pool: 0, inFlight: 5, cores: 4, workers: 1, lanes: 4},
+		{pool: 0, inFlight: 2, cores: 4, workers: 1, lanes: 2},
+		{pool: 5, inFlight: 1000, cores: 4, workers: 3, lanes: 5},
+	} {
+		plan := onePhase(t, 100*rateALane, time.Second, always(0)).Loads[0]
+		plan.MaxInFlight, plan.Generator = test.inFlight, &pooled{pool: test.pool}
+		var mu sync.Mutex
+		lanes, connections := 0, 0
+		plan.Loop = func(r generators.LoopRun) error {
+			mu.Lock()
+			defer mu.Unlock()
+			lanes++
+			connections += r.MaxSessions
+			if r.MaxSessions == 0 {
+				t.Errorf("%+v: a lane without a connection", test)
+			}
+			return nil
+		}
+		for i := range test.workers {
+			l := newLoad(plan, Slice{Index: i, Of: test.workers}, time.Now(), nil)
+			startLanes(t.Context(), l, test.cores).sessions.Wait()
+		}
+		want := test.inFlight
+		if test.pool > 0 {
+			want = min(want, test.pool)
+		}
+		if lanes != test.lanes || connections != want {
+			t.Errorf("%+v: %d lanes with %d connections, want %d of them", test, lanes, connections, want)
+		}
+	}
 }

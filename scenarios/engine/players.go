@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/brunt-dev/brunt/generators"
 	"github.com/brunt-dev/brunt/reports/journal"
 	"github.com/brunt-dev/brunt/scenarios"
 	"github.com/brunt-dev/brunt/scenarios/probes"
@@ -30,6 +31,9 @@ type loadSet struct {
 func startLoads(ctx context.Context, whole part, cores int, samples *errorSamples, stop <-chan struct{}) *loadSet {
 	s := &loadSet{}
 	for _, plan := range whole.loads {
+		if p, ok := plan.Generator.(generators.Pooler); ok && p.Pool() > 0 && whole.slice.of() > 1 {
+			p.SharePool(max(whole.slice.Share(p.Pool()), 1))
+		}
 		l := newLoad(plan, whole.slice, whole.origin, samples)
 		l.observe = whole.options.Observe
 		var p player
