@@ -56,6 +56,13 @@ type Pooler interface {
 	SharePool(n int)
 }
 
+// A Patient generator says how long one operation of it may take at the most:
+// the longest of its timeouts. The engine awaits for so long what is in flight
+// when a load ends.
+type Patient interface {
+	Longest() time.Duration
+}
+
 // A Rough generator can do with arrivals that go out a little late. The
 // engine then wakes once for several of them, where they are dense; 0 wakes
 // for each.

@@ -24,7 +24,7 @@ func TestReportsSayHowLoadsWereSent(t *testing.T) {
 		recorder.Record(0, journal.Sample{Outcome: journal.OutcomeOK, Ended: time.Millisecond})
 		samples = append(samples, recorder.Flush()...)
 	}
-	second := journal.Event{Kind: journal.LoadSecond, Name: "quick", Load: &journal.LoadCounts{Resent: 3}}
+	second := journal.Event{Kind: journal.LoadSecond, Name: "quick", Load: &journal.LoadCounts{Resent: 3, Canceled: 5}}
 	if err := j.Append(journal.Batch{Intervals: samples, Events: []journal.Event{second, {Kind: journal.RunStarted, Environment: map[string]string{"calibration": "18 of 18 plantings ok"}}}}); err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func TestReportsSayHowLoadsWereSent(t *testing.T) {
 		}
 		want := []string{"18 of 18 plantings ok"}
 		if format.paths {
-			want = append(want, "quick: sent on the fast path", "quick: 3 requests met a connection that the server was closing", "flow: sent by a goroutine for each session (several steps)", "plain: sent by a goroutine for each session")
+			want = append(want, "quick: sent on the fast path", "quick: 3 requests met a connection that the server was closing", "quick: 5 arrivals cut short by the end of the run", "flow: sent by a goroutine for each session (several steps)", "plain: sent by a goroutine for each session")
 		}
 		text := strings.ReplaceAll(out.String(), `\`, "") // Markdown's escapes
 		for _, w := range want {

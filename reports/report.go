@@ -160,6 +160,9 @@ func (l *Load) notes() (notes []string) {
 	if l.Resent > 0 {
 		notes = append(notes, l.resentNote())
 	}
+	if l.Canceled > 0 {
+		notes = append(notes, plural(l.Canceled, "arrival")+" cut short by the end of the run: in no figure but this one")
+	}
 	return notes
 }
 

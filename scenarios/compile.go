@@ -174,7 +174,7 @@ func (l *loader) checkFollow(spec *faultSpec, c *faultChoice, f chaos.Fault) boo
 func (l *loader) compileLoad(spec *loadSpec, plan *Plan, feeds map[string]*generators.Feed) Load {
 	out := Load{
 		Name: spec.name, Kind: spec.kind.Name, Steps: spec.steps, Pieces: spec.pieces, Seed: l.seed("load", spec.name),
-		MaxInFlight: l.inFlight(spec), Patience: spec.options.Patience,
+		MaxInFlight: l.inFlight(spec), Patience: spec.options.Patience, Timeout: timeoutOf(spec.config),
 	}
 	used := map[string]*generators.Feed{}
 	for name := range spec.feeds {
@@ -193,6 +193,9 @@ func (l *loader) compileLoad(spec *loadSpec, plan *Plan, feeds map[string]*gener
 		} else {
 			out.Path += " (" + why + ")"
 		}
+	}
+	if patient, ok := out.Generator.(generators.Patient); ok {
+		out.Timeout = max(out.Timeout, patient.Longest())
 	}
 	if rough, ok := out.Generator.(generators.Rough); ok {
 		out.Precision = rough.Precision()

@@ -53,6 +53,7 @@ type Load struct {
 
 	MaxInFlight int           // sessions at the most
 	Patience    time.Duration // how long an arrival waits for a session before it is dropped
+	Timeout     time.Duration // how long an operation may take; 0 where the kind does not say
 	Precision   time.Duration // how late an arrival may go out so that several share one waking
 }
 

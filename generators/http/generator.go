@@ -74,6 +74,9 @@ func (g *generator) Pool() int { return g.config.Connections.Max }
 // SharePool says how many of them are for the sessions of this process.
 func (g *generator) SharePool(n int) { g.shared = newSharedConns(n) }
 
+// Longest is the longest timeout of a request.
+func (g *generator) Longest() time.Duration { return g.program.longest }
+
 // Resent counts the requests that were sent once more. It may be called from
 // any goroutine.
 func (g *generator) Resent() int64 { return g.resent.Load() }

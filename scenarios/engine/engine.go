@@ -59,9 +59,14 @@ const (
 	Failed      = "failed"
 )
 
-// drainBound is how long operations in flight may take after the last
-// arrival, on top of the load's patience: no generator's timeout may exceed it.
+// drainBound is how long operations in flight may take after the last arrival
+// of loads that say no longer timeout: what is cut short is in no figure, and a
+// request that its own timeout would have ended is to be counted as that.
 const drainBound = 2 * time.Minute
+
+// drainSlack is how much longer than it must a load may take to end, so that
+// timeouts are the first to notice.
+const drainSlack = 5 * time.Second
 
 // A journalFile is the journal on disk.
 type journalFile interface {

@@ -66,7 +66,7 @@ func (s *loadSet) finish(abandon bool, hurry <-chan struct{}, cancel context.Can
 			p.base().sessions.Wait()
 		}
 	}()
-	bound := time.NewTimer(drainBound)
+	bound := time.NewTimer(s.drain())
 	defer bound.Stop()
 	select {
 	case <-done:
@@ -79,6 +79,17 @@ func (s *loadSet) finish(abandon bool, hurry <-chan struct{}, cancel context.Can
 		p.finish(true)
 	}
 	<-done // sessions honour a cancelled context: their contract
+}
+
+// drain is how long the end of the loads may take: what waits for a session
+// runs out of patience, and what is in flight out of time.
+func (s *loadSet) drain() time.Duration {
+	longest := drainBound
+	for _, p := range s.players {
+		plan := p.base().plan
+		longest = max(longest, plan.Timeout+plan.Patience+drainSlack)
+	}
+	return longest
 }
 
 // watch runs one probe until ctx ends.
