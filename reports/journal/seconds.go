@@ -78,6 +78,12 @@ func (r *Rolling) change(s Second, sign int64) {
 // Count returns how many samples there are.
 func (r *Rolling) Count() int64 { return r.asked.total }
 
+// OnlyFailures reports whether there are samples, and none of an operation that
+// succeeded.
+func (r *Rolling) OnlyFailures() bool {
+	return r.asked.total > 0 && r.alone != nil && r.alone.total == 0
+}
+
 // Quantile is Window.Quantile.
 func (r *Rolling) Quantile(q float64) (time.Duration, bool) {
 	return r.larger(func(t *tally) int64 { return t.quantile(q) })

@@ -26,6 +26,13 @@ func (s statement) holds(m measured) bool {
 	return c <= 0 && compare(m, s.low) >= 0
 }
 
+// flattered reports whether a latency holds only because nothing succeeded:
+// a refused connection is quick, and says nothing about how quick answers are.
+// What failures took too long for fails all the same.
+func (s statement) flattered(m measured) bool {
+	return m.hollow && s.op != greater && s.op != greaterEqual && s.holds(m)
+}
+
 func compare(m measured, limit value) int {
 	if m.den != 0 {
 		return big.NewRat(m.num, m.den).Cmp(limit.base)

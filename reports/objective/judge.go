@@ -162,6 +162,9 @@ func (s statement) slide(v *view, j *journal.Journal, t tape, from, to time.Dura
 // take adds one window to the view.
 func (s statement) take(v *view, j *journal.Journal, l look) {
 	v.windows++
+	if s.flattered(l.measured) {
+		l.ok, l.missing = false, "no operation succeeded (how fast they failed is no latency)"
+	}
 	if !l.ok {
 		if v.empty == 0 {
 			v.skipped = l

@@ -136,7 +136,7 @@ func (s statement) sustained(t tape, from, to time.Duration) (whole measured, he
 		t.enter(p.from, p.to)
 		m := t.measure(p.to - p.from)
 		t.leave(p.from, p.to)
-		if !m.ok || !s.holds(m) {
+		if !m.ok || !s.holds(m) || s.flattered(m) {
 			return measured{}, false
 		}
 	}

@@ -31,6 +31,7 @@ type measured struct {
 	at      time.Duration // when the worst reading was taken, for a bare probe
 	misses  int64         // readings that did not hold, for a bare probe
 	lost    int64         // looks that failed
+	hollow  bool          // of a latency: nothing succeeded, and this is how long failures took
 }
 
 func exactly(num, den, samples int64) measured {
@@ -126,7 +127,9 @@ func (l *latencyTape) measure(time.Duration) measured {
 	if !ok {
 		return measured{missing: l.missing()}
 	}
-	return exactly(int64(d), 1, l.rolling.Count())
+	m := exactly(int64(d), 1, l.rolling.Count())
+	m.hollow = l.sub.measure != journal.Wait && l.rolling.OnlyFailures()
+	return m
 }
 
 func (l *latencyTape) missing() string {
