@@ -202,7 +202,7 @@ func (p *page) tiles() []tile {
 	switch {
 	case r.Trust.Bottleneck:
 		t.Value, t.Class, t.Note = "bottleneck", "doubt", fmt.Sprintf("%s of %d strained", plural(r.Trust.Strained, "second"), r.Trust.Judged)
-	case r.Trust.Unwatched:
+	case r.Trust.Unwatched, r.Trust.Judged == 0:
 		t.Value, t.Class, t.Note = "not known", "doubt", "no record of its health"
 	}
 	return append(tiles, t)

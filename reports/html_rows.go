@@ -221,7 +221,7 @@ func (p *page) addFigures(name string, l *Load) {
 
 // rows are the generator's worst values beside what they were held against.
 func (t Trust) rows() []healthRow {
-	if t.Unwatched {
+	if t.Judged == 0 {
 		return nil
 	}
 	w, l := t.Worst, t.Limits

@@ -314,7 +314,7 @@ func (t *text) generator() {
 	tr := t.r.Trust
 	t.section("Generator: " + tr.state())
 	w := tr.Worst
-	if !tr.Unwatched {
+	if tr.Judged > 0 {
 		t.line("  worst dispatch lag %s (p99 of a second) · CPU %s of %s · GC pause %s · %s",
 			duration(w.DispatchLag), percent(w.CPU), plural(int64(w.Cores), "core"), duration(w.GCPause), filesShort(w))
 		t.line("  busiest thread %s of a core · steal %s · ports %s · %s",
@@ -387,8 +387,8 @@ func (t Trust) state() string {
 	switch {
 	case t.Bottleneck:
 		return "it was the bottleneck"
-	case t.Unwatched:
-		return "not known"
+	case t.Unwatched, t.Judged == 0:
+		return notKnown
 	case t.Hiccup:
 		return "healthy but for a hiccup"
 	case t.Strained > 0:

@@ -62,7 +62,22 @@ func (c *closedLoad) user(id int, quit <-chan struct{}) {
 	defer s.close()
 	for !closed(quit) && c.ctx.Err() == nil && time.Since(c.origin) < c.end {
 		c.offered.Add(1)
-		s.play(c.ctx, generators.Arrival{Index: c.slice.nth(c.next.Add(1) - 1), Due: time.Now()})
+		if !s.play(c.ctx, generators.Arrival{Index: c.slice.nth(c.next.Add(1) - 1), Due: time.Now()}) {
+			c.rest(quit)
+		}
+	}
+}
+
+// rest is what a user does that did not reach the target: it tries again with
+// the next look at the plan, or brunt would do nothing else, and count failures
+// as fast as its processors go.
+func (c *closedLoad) rest(quit <-chan struct{}) {
+	t := time.NewTimer(adjustEvery)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-quit:
+	case <-c.ctx.Done():
 	}
 }
 

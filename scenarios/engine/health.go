@@ -83,6 +83,7 @@ type healthWatch struct {
 	sched   []uint64 // the runtime's cumulative histograms at the last look
 	pauses  []uint64
 	gc      float64 // CPU seconds of the collector at the last look
+	looked  bool    // second has returned something
 }
 
 func newHealthWatch(cores int) *healthWatch {
@@ -92,6 +93,7 @@ func newHealthWatch(cores int) *healthWatch {
 		{Name: "/cpu/classes/gc/total:cpu-seconds"},
 	}}
 	h.second(&lagMeter{})
+	h.looked = false
 	return h
 }
 
@@ -99,14 +101,14 @@ func newHealthWatch(cores int) *healthWatch {
 const shortest = 100 * time.Millisecond
 
 // second returns what happened since the last call; nil when that was only
-// just now, as it is at the end of a run.
+// just now, as it is at the end of a run, but for one that is all that short.
 func (h *healthWatch) second(lag *lagMeter) *journal.Health {
 	now := time.Now()
 	elapsed := now.Sub(h.last)
-	if elapsed < shortest {
+	if elapsed < shortest && h.looked {
 		return nil
 	}
-	h.last = now
+	h.last, h.looked = now, true
 
 	metrics.Read(h.samples)
 	sched := h.samples[0].Value.Float64Histogram()

@@ -72,7 +72,8 @@ type clientSession struct {
 	session generators.Session
 }
 
-func (s *clientSession) play(ctx context.Context, a generators.Arrival) {
+// play plays one arrival. It returns whether that reached the target.
+func (s *clientSession) play(ctx context.Context, a generators.Arrival) bool {
 	l := s.load
 	l.sent.Add(1)
 	l.inFlight.Add(1)
@@ -87,12 +88,26 @@ func (s *clientSession) play(ctx context.Context, a generators.Arrival) {
 				class = generators.Canceled
 			}
 			l.record(s.id, []generators.Op{{Due: a.Due, Started: now, Ended: now, Class: class, Err: err}})
-			return
+			return false
 		}
 		s.session = opened
 		l.open.Add(1)
 	}
-	l.record(s.id, s.session.Do(ctx, a).Ops)
+	ops := s.session.Do(ctx, a).Ops
+	l.record(s.id, ops)
+	return len(ops) == 0 || reached(&ops[len(ops)-1])
+}
+
+// reached is false for an operation that got no connection, or one on which
+// nothing came but its end.
+func reached(op *generators.Op) bool {
+	switch op.Class {
+	case generators.DNS, generators.Refused, generators.Connect, generators.TLS, generators.Local:
+		return false
+	case generators.Reset, generators.Protocol:
+		return op.Connect == 0 || op.Status != 0
+	}
+	return true
 }
 
 func (s *clientSession) close() {
