@@ -278,7 +278,7 @@ func spread(addrs []netip.Addr, n int) []netip.Addr {
 }
 
 // inTurn tries the addresses of a name one after the other, each with its
-// share of the time left. The error is that of the first.
+// share of the time left. The error is that of the first, unless time ran out.
 func inTurn[C any](ctx context.Context, addrs []netip.Addr, try func(context.Context, netip.Addr) (C, error)) (C, error) {
 	var none C
 	var first error
@@ -294,6 +294,11 @@ func inTurn[C any](ctx context.Context, addrs []netip.Addr, try func(context.Con
 		}
 		if first == nil {
 			first = err
+		}
+		if isTimeout(err) && (i == len(addrs)-1 || ctx.Err() != nil) {
+			// The time is over. ctx may not know it yet: deadlines of sockets
+			// are a matter of their own.
+			return none, err
 		}
 		if ctx.Err() != nil {
 			break
