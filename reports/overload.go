@@ -3,6 +3,7 @@ package reports
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -19,7 +20,7 @@ type HeldBack struct {
 	To      time.Duration `json:"to_ns"`
 	Seconds int64         `json:"seconds"` // how many of them it was so in
 
-	// Limit is how many arrivals a second were sent then (the median), and
+	// Limit is how many arrivals a second were sent then, on average, and
 	// Trusted the highest rate at which, and below which, the run was sound.
 	// Trusted is absent where no second was. Both are of all open loads.
 	Limit   float64  `json:"limit_rate_per_second"`
@@ -48,6 +49,7 @@ type playedSecond struct {
 	at                       time.Duration
 	planned, offered, sent   float64 // of the open loads
 	dropped, local, timeouts int64
+	unserved                 int64 // of what fell due in it: dropped, or without an answer in time
 	health                   *journal.Health
 }
 
@@ -83,6 +85,13 @@ func playedSeconds(j *journal.Journal) []*playedSecond {
 				s.planned += e.Load.Planned
 				s.offered += float64(e.Load.Offered)
 				s.sent += float64(e.Load.Sent)
+			}
+		}
+	}
+	for _, l := range j.Plan.Loads {
+		for _, s := range j.Seconds(l.Name, "", journal.Response, 0, forever) {
+			if known := seconds[s.Start]; known != nil && (s.Outcome == journal.OutcomeDropped || s.Outcome == "timeout") {
+				known.unserved += s.Count
 			}
 		}
 	}
@@ -219,9 +228,12 @@ func (b brake) tell(held, all []*playedSecond) *HeldBack {
 	}
 	text := "from " + between(h.From, h.To) + " " + b.say(worst)
 	if len(sent) > 0 {
-		slices.Sort(sent)
-		h.Limit = sent[len(sent)/2]
-		h.Trusted = trustedRate(all)
+		sum := 0.0
+		for _, n := range sent {
+			sum += n
+		}
+		h.Limit = math.Round(sum / float64(len(sent)))
+		h.Trusted = trustedRate(all, b.own)
 		text += h.rates(planned)
 	}
 	h.Text = sentence(upper(text))
@@ -249,17 +261,18 @@ func (h *HeldBack) rates(planned float64) string {
 	return text
 }
 
-// sound says that a second shows neither strain nor a load cut short.
-func (s *playedSecond) sound() bool {
+// sound says that a second shows neither strain nor a load cut short; and where
+// it is about the target, that all that fell due in it was answered in time.
+func (s *playedSecond) sound(own bool) bool {
 	h := s.health
-	return h != nil && s.brakeOf() == "" && s.dropped == 0 && s.local == 0 &&
+	return h != nil && s.brakeOf() == "" && (own || s.unserved == 0) && s.dropped == 0 && s.local == 0 &&
 		h.DispatchLag <= minLag && h.GCPause <= maxPause && s.sent >= nearlyAll*s.offered
 }
 
 // trustedRate is the highest rate of a sound second such that no more than one
 // second in a hundred at that rate or below was not sound, or one in all; nil
 // when there is none.
-func trustedRate(all []*playedSecond) *float64 {
+func trustedRate(all []*playedSecond, own bool) *float64 {
 	byRate := slices.Clone(all)
 	byRate = slices.DeleteFunc(byRate, func(s *playedSecond) bool { return s.planned == 0 || s.offered == 0 })
 	// By what fell due, not by what was sent: a second in which little could
@@ -268,13 +281,13 @@ func trustedRate(all []*playedSecond) *float64 {
 	var trusted *float64
 	unsound := 0
 	for i, s := range byRate {
-		if !s.sound() {
+		if !s.sound(own) {
 			unsound++
 		}
 		if float64(unsound) > max(1, maxStrained*float64(i+1)) {
 			break
 		}
-		if s.sound() {
+		if s.sound(own) {
 			sent := s.sent
 			trusted = &sent
 		}

@@ -171,3 +171,35 @@ func TestFallenBehind(t *testing.T) {
 		t.Errorf("held back: %+v", h)
 	}
 }
+
+// The target kept up with no rate whose arrivals it left unanswered, though
+// their timeouts came seconds later; of brunt's own part that says nothing. What
+// was sent in bursts was sent at their average.
+func TestUnansweredIsNotKeptUp(t *testing.T) {
+	var all []*playedSecond
+	for i := range 10 {
+		s := &playedSecond{at: time.Duration(i) * time.Second, planned: 100, offered: 100, sent: 100, health: &journal.Health{}}
+		switch {
+		case i < 2:
+			s.planned, s.offered, s.sent = 50, 50, 50
+		case i < 4:
+			s.unserved = 30
+		default:
+			s.unserved, s.dropped = 80, 80
+			s.sent = float64(40 * (i % 2))
+		}
+		all = append(all, s)
+	}
+	for _, b := range brakes {
+		if b.by != "sessions" && b.by != "cpu" {
+			continue
+		}
+		want := 50.0
+		if b.own {
+			want = 100
+		}
+		if h := b.tell(all[4:], all); h.Trusted == nil || *h.Trusted != want || h.Limit != 20 {
+			t.Errorf("%s: %+v", b.by, h)
+		}
+	}
+}
