@@ -134,7 +134,7 @@ type Health struct {
 	FileLimit    int           `json:"file_limit"`
 
 	// What follows is of brunt's network namespace: everything in it that
-	// speaks TCP, brunt or not. Counts are -1 where they are not known.
+	// speaks TCP, brunt or not; ports of UDP too. Counts are -1 where they are not known.
 	Ports           int    `json:"ports,omitempty"`            // local ports in use towards one address and port, where they are the most
 	PortsTo         string `json:"ports_to,omitempty"`         // that address and port
 	PortLimit       int    `json:"port_limit,omitempty"`       // local ports that the kernel hands out; 0: not known

@@ -14,9 +14,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A portWatch counts the local ports in use. A port is taken for each pair of
-// a source address and an address of the target, so what can run out are the
-// ports of the busiest such pair.
+// A portWatch counts the local ports in use. A port of TCP is taken for each
+// pair of a source address and an address of the target, so what can run out are
+// the ports of the busiest such pair. One of UDP, which HTTP/3 goes over, is
+// taken for all pairs with the source address; with one target that is the same.
 //
 // The kernel is asked for its sockets (sock_diag), which takes a millisecond
 // for some thousands of them. So that watching never costs what it watches,
@@ -84,6 +85,7 @@ const (
 	tcpClose    = 7  // holds no port
 	listening   = 1 << tcpListen
 	holdingPort = (1<<tcpStates - 1) &^ (1 | listening | 1<<tcpClose)
+	connected   = 1 << 1 // of UDP, which has no other state with a peer
 )
 
 // busiestPair finds the addresses between which the most local ports from low
@@ -92,12 +94,12 @@ func busiestPair(low, high uint16) (addressPair, int, error) {
 	// Connections that came in here hold no port of their own: theirs is that
 	// of the socket that listens.
 	served := make(map[uint16]bool)
-	err := eachSocket(listening, func(s socket) { served[s.port] = true })
+	err := eachSocket(unix.IPPROTO_TCP, listening, func(s socket) { served[s.port] = true })
 	if err != nil {
 		return addressPair{}, 0, err
 	}
 	inUse := make(map[addressPair]int)
-	err = eachSocket(holdingPort, func(s socket) {
+	err = eachSocket(unix.IPPROTO_TCP, holdingPort, func(s socket) {
 		if s.port >= low && s.port <= high && !served[s.port] {
 			inUse[addressPair{s.from, s.to}]++
 		}
@@ -105,17 +107,30 @@ func busiestPair(low, high uint16) (addressPair, int, error) {
 	if err != nil {
 		return addressPair{}, 0, err
 	}
-	var most addressPair
-	n := 0
+	most, n := busiest(inUse, addressPair{}, 0)
+	inUse = make(map[addressPair]int)
+	err = eachSocket(unix.IPPROTO_UDP, connected, func(s socket) {
+		if s.port >= low && s.port <= high {
+			inUse[addressPair{s.from, s.to}]++
+		}
+	})
+	if err == nil { // kernels may know of TCP alone
+		most, n = busiest(inUse, most, n)
+	}
+	return most, n, nil
+}
+
+// busiest is the pair with the most ports, where it has more than another has.
+func busiest(inUse map[addressPair]int, most addressPair, n int) (addressPair, int) {
 	for pair, count := range inUse {
 		if count > n || count == n && pair.to.Compare(most.to) < 0 {
 			most, n = pair, count
 		}
 	}
-	return most, n, nil
+	return most, n
 }
 
-// A socket is one TCP socket of this network namespace.
+// A socket is one socket of this network namespace.
 type socket struct {
 	port uint16
 	from netip.Addr
@@ -146,8 +161,8 @@ type diagAnswer struct {
 	user, inode                       uint32
 }
 
-// eachSocket calls f with every TCP socket in one of the states.
-func eachSocket(states uint32, f func(socket)) error {
+// eachSocket calls f with every socket of a protocol in one of the states.
+func eachSocket(protocol uint8, states uint32, f func(socket)) error {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
 	if err != nil {
 		return fmt.Errorf("open sock_diag: %w", err)
@@ -159,15 +174,15 @@ func eachSocket(states uint32, f func(socket)) error {
 		return fmt.Errorf("set up sock_diag: %w", err)
 	}
 	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
-		if err := askSockets(fd, family, states, f); err != nil {
+		if err := askSockets(fd, family, protocol, states, f); err != nil {
 			return fmt.Errorf("list sockets: %w", err)
 		}
 	}
 	return nil
 }
 
-func askSockets(fd int, family uint8, states uint32, f func(socket)) error {
-	request := diagRequest{family: family, protocol: unix.IPPROTO_TCP, states: states}
+func askSockets(fd int, family, protocol uint8, states uint32, f func(socket)) error {
+	request := diagRequest{family: family, protocol: protocol, states: states}
 	request.header = unix.NlMsghdr{Len: uint32(unsafe.Sizeof(request)), Type: unix.SOCK_DIAG_BY_FAMILY, Flags: unix.NLM_F_REQUEST | unix.NLM_F_DUMP}
 	text := unsafe.Slice((*byte)(unsafe.Pointer(&request)), unsafe.Sizeof(request))
 	if err := unix.Sendto(fd, text, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {

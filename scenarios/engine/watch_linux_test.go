@@ -45,7 +45,7 @@ func TestPortsInUse(t *testing.T) {
 	}
 	count := func() map[addressPair]int {
 		counts := map[addressPair]int{}
-		if err := eachSocket(holdingPort, func(s socket) { counts[addressPair{s.from, s.to}]++ }); err != nil {
+		if err := eachSocket(unix.IPPROTO_TCP, holdingPort, func(s socket) { counts[addressPair{s.from, s.to}]++ }); err != nil {
 			t.Fatal(err)
 		}
 		return counts
@@ -82,6 +82,35 @@ func TestPortsInUse(t *testing.T) {
 	}
 	if !w.next.After(now) {
 		t.Error("the next look does not wait")
+	}
+}
+
+// Those of UDP are found as well.
+func TestUDPPortsInUse(t *testing.T) {
+	server, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close() })
+	const many = 30
+	for range many {
+		c, err := net.Dial("udp", server.LocalAddr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+	}
+	n := 0
+	err = eachSocket(unix.IPPROTO_UDP, connected, func(s socket) {
+		if s.to.String() == server.LocalAddr().String() {
+			n++
+		}
+	})
+	if err != nil || n != many {
+		t.Errorf("%d sockets to the server, want %d: %v", n, many, err)
+	}
+	if _, most, err := busiestPair(1, 65535); err != nil || most < many {
+		t.Errorf("the most are %d, want at least %d: %v", most, many, err)
 	}
 }
 
