@@ -324,7 +324,7 @@ func FuzzLink(f *testing.F) {
 		if err != nil {
 			return
 		}
-		var sc scratch
+		sc := scratch{buffers: new(buffers)}
 		var m message
 		if err := sc.renderTarget(&m, &l, base, generators.Scope{Vars: map[string]string{"v": value}, Rand: rand.New(rand.NewPCG(1, 2))}); err != nil {
 			return

@@ -19,6 +19,7 @@ type conn struct {
 	proxy  *proxy       // set when requests go to a proxy that forwards them
 	expiry time.Time    // when it is to be replaced; zero is never
 	left   atomic.Int64 // how many requests it may still carry
+	polled *poller      // that knows of it; nil for none
 
 	// users counts who needs the connection: its holder, and every request
 	// on it. The last one closes it.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/brunt-dev/brunt/generators"
 	"github.com/brunt-dev/brunt/generators/gentest"
@@ -73,8 +74,8 @@ func TestContract(t *testing.T) {
 			c.Base, c.ConnectTo = "http://shop.test", map[string][]string{"shop.test:80": {addr}}
 		}},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			gentest.Run(t, gentest.Subject{Start: func(t *testing.T) gentest.Target {
+		subject := func(pausing bool) gentest.Subject {
+			return gentest.Subject{Start: func(t *testing.T) gentest.Target {
 				c := test.config
 				target := &testTarget{seen: make(chan struct{}, 100)}
 				var addr string
@@ -100,10 +101,22 @@ func TestContract(t *testing.T) {
 				if test.way != nil {
 					test.way(t, &c, addr)
 				}
-				return target.of(t, c)
-			}})
-		})
+				of := target.of(t, c)
+				if pausing {
+					of.Generator = gentest.Pausing(pausesAlways(of.Generator.(*generator)))
+				}
+				return of
+			}}
+		}
+		t.Run(test.name, func(t *testing.T) { gentest.Run(t, subject(false)) })
+		t.Run(test.name+" pausing", func(t *testing.T) { gentest.Run(t, subject(true)) })
 	}
+}
+
+// pausesAlways makes sessions pause for every answer that is not there at once.
+func pausesAlways(g *generator) *generator {
+	g.many, g.shortWait = 0, time.Nanosecond
+	return g
 }
 
 // A testTarget answers, or hangs.

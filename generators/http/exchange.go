@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	nethttp "net/http"
+	"net/http/cookiejar"
 	"net/url"
 	"strings"
 	"sync"
@@ -20,20 +21,30 @@ type scratch struct {
 	values []byte // rendered header values
 	fields []renderedField
 	body   []byte // of the request
-	tmp    []byte
-	out    []byte // the whole request, as written
-	wire   wire
 	answer answer
-	kept   []byte // body of the answer
 
 	// These are here because pointers to them go where the compiler does not
 	// follow: on their own each would be an allocation.
 	attempt attempt
 	message message
 	sending sending
+
+	*buffers // nil while the session is paused
 }
 
-var scratches = sync.Pool{New: func() any { return new(scratch) }}
+// buffers are the part of a scratch that nothing is in while an answer is
+// waited for.
+type buffers struct {
+	tmp  []byte
+	out  []byte // the whole request, as written
+	wire wire
+	kept []byte // body of the answer
+}
+
+var (
+	scratches  = sync.Pool{New: func() any { return &scratch{buffers: new(buffers)} }}
+	allBuffers = sync.Pool{New: func() any { return new(buffers) }}
+)
 
 // maxKept bounds the memory that a scratch keeps from one operation to the
 // next, per buffer.
@@ -50,6 +61,16 @@ func (sc *scratch) release() {
 	sc.answer, sc.attempt, sc.message, sc.sending = answer{}, attempt{}, message{}, sending{}
 	scratches.Put(sc)
 }
+
+// pause gives the buffers to others until resume.
+func (sc *scratch) pause() {
+	sc.wire.release()
+	sc.wire.conn = nil
+	allBuffers.Put(sc.buffers)
+	sc.buffers = nil
+}
+
+func (sc *scratch) resume() { sc.buffers = allBuffers.Get().(*buffers) }
 
 // A renderedField is a header field as it will be sent.
 type renderedField struct {
@@ -88,28 +109,58 @@ type attempt struct {
 	timeout  time.Duration
 	stages   stages
 	started  bool
+
+	mayPause bool
+	waiting  bool      // a request has been sent, and no byte of its answer has come
+	pausedAt time.Time // since when it waits in a pause
+	before   int64     // what had been handed to the connection before the request
+
+	hop   int    // how many redirects were followed
+	first string // the host of the first message
+	again bool   // the message is sent for the second time
+	fresh bool   // its connection was made for it
+	loan  loan
 }
 
-// perform plays one request and fills op.
-func (s *session) perform(ctx context.Context, r *request, due time.Time, scope generators.Scope, op *generators.Op) {
-	sc := scratches.Get().(*scratch)
-	defer sc.release()
-	op.Step, op.Due = r.step, due
-	a, m := &sc.attempt, &sc.message
-	*a = attempt{s: s, sc: sc, op: op, timeout: r.timeout}
+// errPause says that an attempt has come to where it waits for an answer, and
+// that this may take long.
+var errPause = errors.New("the answer is still to come")
 
-	err := sc.render(m, r, s.g.config.Base, scope)
-	if err != nil {
-		err = localError{err}
+// perform plays one request and fills op. It returns false where it waits for
+// the answer and is to be called again.
+func (s *session) perform(ctx context.Context, r *request, op *generators.Op, mayPause bool) (done bool) {
+	at := &s.arrival
+	var err error
+	sc := at.waiting
+	if sc == nil {
+		op.Step, op.Due = r.step, at.due
+		sc = scratches.Get().(*scratch)
+		sc.attempt = attempt{s: s, sc: sc, op: op, timeout: r.timeout, mayPause: mayPause}
+		if err = sc.render(&sc.message, r, s.g.config.Base, s.scope()); err != nil {
+			err = localError{err}
+		}
 	} else {
-		err = a.play(ctx, m, r)
+		at.waiting = nil
+		sc.resume()
+		sc.attempt.op, sc.attempt.mayPause = op, mayPause
 	}
+	a := &sc.attempt
 	if err == nil {
-		err = a.judge(r, scope)
+		err = a.play(ctx, &sc.message, r)
+	}
+	if errors.Is(err, errPause) {
+		a.pausedAt = time.Now()
+		sc.pause()
+		at.waiting = sc
+		return false
+	}
+	defer sc.release()
+	if err == nil {
+		err = a.judge(r, s.scope())
 	}
 	op.Ended = time.Now()
 	if !a.started {
-		op.Started = notBefore(op.Ended, due)
+		op.Started = notBefore(op.Ended, op.Due)
 	}
 	op.Ended = notBefore(op.Ended, op.Started)
 	op.DNS, op.Connect, op.TLS = a.stages.dns, a.stages.connect, a.stages.tls
@@ -119,6 +170,7 @@ func (s *session) perform(ctx context.Context, r *request, due time.Time, scope 
 		}
 	}
 	a.conclude(ctx, err)
+	return true
 }
 
 // conclude sets the operation's class.
@@ -265,19 +317,19 @@ func (l *link) appendQuery(dst, tmp []byte, scope generators.Scope) ([]byte, err
 
 // play sends a message and follows redirects.
 func (a *attempt) play(ctx context.Context, m *message, r *request) error {
-	first := m.endpoint
-	for hop := 0; ; hop++ {
-		var u *url.URL
-		if a.s.jar != nil {
-			u = m.url()
-			m.cookies = cookieHeader(a.s.jar, u)
-		}
+	if !a.waiting {
+		a.first = m.endpoint.host
+		m.cookies = a.s.cookies(m)
+	}
+	for {
 		if err := a.send(ctx, m); err != nil {
 			return err
 		}
 		ans := &a.sc.answer
-		if a.s.jar != nil {
-			a.s.keepCookies(u, ans)
+		if a.s.g.config.Cookies {
+			if err := a.s.keepCookies(m, ans); err != nil {
+				return err
+			}
 		}
 		if by := a.s.g.config.ServedBy; by != "" {
 			a.op.Server, _ = ans.fields.first(by)
@@ -289,13 +341,15 @@ func (a *attempt) play(ctx context.Context, m *message, r *request) error {
 		if !ok {
 			return nil
 		}
-		if hop == r.redirects {
+		if a.hop == r.redirects {
 			return checkFailed("more than %d redirects", r.redirects)
 		}
 		if err := m.redirect(ans.status, location); err != nil {
 			return err
 		}
-		m.foreign = m.endpoint.host != first.host
+		a.hop++
+		m.foreign = m.endpoint.host != a.first
+		m.cookies = a.s.cookies(m)
 	}
 }
 
@@ -340,49 +394,89 @@ func (m *message) url() *url.URL {
 	return u
 }
 
-func (s *session) keepCookies(u *url.URL, a *answer) {
+// cookies is the Cookie field for a message, "" for none.
+func (s *session) cookies(m *message) string {
+	if s.jar == nil {
+		return ""
+	}
+	r := nethttp.Request{Header: nethttp.Header{}}
+	for _, c := range s.jar.Cookies(m.url()) {
+		r.AddCookie(c)
+	}
+	return r.Header.Get("Cookie")
+}
+
+// keepCookies keeps those of the answer to a message.
+func (s *session) keepCookies(m *message, a *answer) error {
 	var cookies []*nethttp.Cookie
 	a.fields.each("Set-Cookie", func(line string) {
 		if c, err := nethttp.ParseSetCookie(line); err == nil {
 			cookies = append(cookies, c)
 		}
 	})
-	if len(cookies) > 0 {
-		s.jar.SetCookies(u, cookies)
+	if len(cookies) == 0 {
+		return nil
 	}
+	if s.jar == nil {
+		jar, err := cookiejar.New(nil)
+		if err != nil {
+			return localError{err}
+		}
+		s.jar = jar
+	}
+	s.jar.SetCookies(m.url(), cookies)
+	return nil
 }
 
 // send sends one message and reads its answer. A request that was never taken
 // from a kept-alive connection is sent once more on a new one.
 func (a *attempt) send(ctx context.Context, m *message) error {
-	for again := false; ; again = true {
-		h, err := a.borrow(ctx)
-		if err != nil {
-			return err
+	for ; ; a.again = true {
+		if !a.waiting {
+			if err := a.takeConnection(ctx, m); err != nil {
+				a.again = false
+				return err
+			}
 		}
-		l := loan{a: a, h: h}
-		fresh, err := l.connection(ctx, m.endpoint, again)
-		if err != nil {
-			l.end(false)
-			return err
-		}
+		l := &a.loan
 		var keep bool
-		m.proxy = l.c.proxy
+		var err error
 		if l.c.mux != nil {
 			keep, err = a.roundTripStream(ctx, l.c, m)
 		} else {
-			m.close = l.c.left.Load() <= 0
 			keep, err = a.roundTripH1(l.c, m)
+		}
+		if a.waiting {
+			return err
 		}
 		if p := a.s.g.program.route.proxy; p != nil {
 			err = p.via(err)
 		}
 		l.end(keep)
-		if err == nil || fresh || again || !mayRepeat(m, a.sc.fields, err) || ctx.Err() != nil {
+		if err == nil || a.fresh || a.again || !mayRepeat(m, a.sc.fields, err) || ctx.Err() != nil {
+			a.again = false
 			return err
 		}
 		a.s.g.resent.Add(1)
 	}
+}
+
+// takeConnection finds or makes the connection for a message.
+func (a *attempt) takeConnection(ctx context.Context, m *message) error {
+	h, err := a.borrow(ctx)
+	if err != nil {
+		return err
+	}
+	a.loan = loan{a: a, h: h}
+	if a.fresh, err = a.loan.connection(ctx, m.endpoint, a.again); err != nil {
+		a.loan.end(false)
+		return err
+	}
+	m.proxy = a.loan.c.proxy
+	if a.loan.c.mux == nil {
+		m.close = a.loan.c.left.Load() <= 0
+	}
+	return nil
 }
 
 // mayRepeat is true when a request that failed with err on a kept-alive
@@ -506,6 +600,9 @@ func (a *attempt) judge(r *request, scope generators.Scope) error {
 		value, ok := e.take(ans)
 		if !ok {
 			return checkFailed("nothing to extract for %s at %s", e.variable, e.source)
+		}
+		if a.s.vars == nil {
+			a.s.vars = make(map[string]string)
 		}
 		a.s.vars[e.variable] = value
 	}

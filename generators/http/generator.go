@@ -5,9 +5,7 @@ import (
 	"crypto/tls"
 	"net"
 	nethttp "net/http"
-	"net/http/cookiejar"
 	"net/netip"
-	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,6 +37,14 @@ type generator struct {
 	dials, lookups atomic.Int64
 	full, resumed  atomic.Int64 // TLS handshakes
 	resent         atomic.Int64 // requests
+
+	many      int64         // from how many sessions on they pause
+	shortWait time.Duration // before they do so for an answer
+	open      atomic.Int64  // sessions
+
+	mu      sync.Mutex
+	watches map[<-chan struct{}]*watch // by the context's Done
+	polling *poller                    // nil until it is needed
 }
 
 func newGenerator(c Config, env generators.Env, p *program) (*generator, error) {
@@ -50,6 +56,7 @@ func newGenerator(c Config, env generators.Env, p *program) (*generator, error) 
 		config: c, env: env, program: p, tls: t, h2: newH2(), h3: newH3(),
 		keepAlive: c.Connections.KeepAlive == nil || *c.Connections.KeepAlive,
 		maxBody:   c.MaxBody, continueWait: continueWait,
+		many: manySessions, shortWait: shortWait,
 		resume: c.TLS.Resume == nil || *c.TLS.Resume,
 		quic:   quicConfig(p.longest),
 		resolve: func(ctx context.Context, host string) ([]netip.Addr, error) {
@@ -87,13 +94,7 @@ func (g *generator) Open(ctx context.Context, id int) (generators.Session, error
 		return nil, context.Cause(ctx)
 	}
 	s := &session{g: g, id: id}
-	if g.config.Cookies {
-		jar, err := cookiejar.New(nil)
-		if err != nil {
-			return nil, err
-		}
-		s.jar = jar
-	}
+	g.open.Add(1)
 	if g.shared != nil {
 		g.shared.join()
 	}
@@ -139,13 +140,4 @@ func (s *sharedConns) leave() {
 	for _, h := range s.all {
 		h.close()
 	}
-}
-
-// cookieHeader is the Cookie field for a URL, "" for none.
-func cookieHeader(jar nethttp.CookieJar, u *url.URL) string {
-	r := nethttp.Request{Header: nethttp.Header{}}
-	for _, c := range jar.Cookies(u) {
-		r.AddCookie(c)
-	}
-	return r.Header.Get("Cookie")
 }

@@ -7,28 +7,45 @@ import (
 )
 
 // roundTripH1 writes a request and reads its answer over HTTP/1.1. keep is
-// true when the connection can carry another request.
+// true when the connection can carry another request. With errPause it waits for
+// the answer, and is to be called again.
 func (a *attempt) roundTripH1(c *conn, m *message) (keep bool, err error) {
-	sc := a.sc
-	rest, expects := sc.encode(m, a.s.g.keepAlive && !m.close)
-	a.start()
+	sc, out, w := a.sc, &a.sc.sending, &a.sc.wire
+	var rest []byte
+	var expects bool
+	if !a.waiting {
+		rest, expects = sc.encode(m, a.s.g.keepAlive && !m.close)
+		a.start()
+	}
 	if err := a.s.arm(c.nc, a.deadline); err != nil {
-		return false, inStage("use the connection", untaken{err, false})
+		if !a.waiting {
+			err = untaken{err, false}
+		}
+		a.waiting = false
+		return false, inStage("use the connection", err)
 	}
 	defer a.s.disarm()
 
-	w := &sc.wire
 	w.reset(c.nc)
-	before := c.stream.handed.Load()
-	out := &sc.sending
-	*out = sending{patience: a.s.g.continueWait}
-	out.begin(c.nc, sc.out, rest, expects)
-	keep, err = a.answerH1(w, m, out)
+	resumed := a.waiting
+	if !resumed {
+		a.before = c.stream.handed.Load()
+		*out = sending{patience: a.s.g.continueWait}
+		out.begin(c.nc, sc.out, rest, expects)
+	}
+	if a.mayPause && out.done == nil && out.whole {
+		if a.waiting, err = a.awaitSoon(w, resumed); a.waiting {
+			return false, errPause
+		}
+	}
+	if err == nil {
+		keep, err = a.answerH1(w, m, out)
+	}
 	whole := out.end(c.nc)
 	a.op.BytesOut += out.sent
 	a.op.BytesIn += w.read
 	if err != nil && w.read == 0 && !isTimeout(err) {
-		begun, proven := c.stream.untaken(before, err, out.err)
+		begun, proven := c.stream.untaken(a.before, err, out.err)
 		if out.err != nil {
 			err = inStage("send the request", out.err)
 		}
@@ -37,6 +54,29 @@ func (a *attempt) roundTripH1(c *conn, m *message) (keep bool, err error) {
 		}
 	}
 	return keep && whole && !m.close, err
+}
+
+// awaitSoon waits a short time for the answer's first bytes. pause is true when
+// they did not come and there is time left to wait for them.
+func (a *attempt) awaitSoon(w *wire, resumed bool) (pause bool, err error) {
+	s, nc := a.s, a.loan.c.nc
+	wait := shortWait
+	if !resumed {
+		if wait = s.g.shortWait; s.paused.slow {
+			return true, nil
+		}
+	}
+	soon := time.Now().Add(wait)
+	if !soon.Before(a.deadline) {
+		return false, nil
+	}
+	if err := s.limit(nc, soon); err != nil {
+		return false, inStage("read the answer", err)
+	}
+	if err := w.fill(); err != nil {
+		return isTimeout(err) && s.goesOn(a.deadline), inStage("read the answer", err)
+	}
+	return false, inStage("read the answer", s.limit(nc, a.deadline))
 }
 
 // answerH1 reads the answer, while the request may still be on its way out.

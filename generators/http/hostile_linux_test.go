@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/brunt-dev/brunt/generators"
+	"github.com/brunt-dev/brunt/generators/gentest"
 )
 
 // A hostile server spoils every second request, the first one included, and
@@ -83,19 +84,9 @@ type ending struct {
 // paths are the two ways in which a load is played, here one arrival after
 // the other over one connection at a time.
 var paths = map[string]func(t *testing.T, g *generator, n int) []ending{
-	"goroutines": func(t *testing.T, g *generator, n int) (all []ending) {
-		s, err := g.Open(t.Context(), 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for range n {
-			op := once(t, s)
-			all = append(all, ending{op.Class, op.Status, op.Err})
-		}
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-		return all
+	"goroutines": func(t *testing.T, g *generator, n int) []ending { return inSession(t, g, n) },
+	"pausing": func(t *testing.T, g *generator, n int) []ending {
+		return inSession(t, gentest.Pausing(pausesAlways(g)), n)
 	},
 	"lane": func(t *testing.T, g *generator, n int) (all []ending) {
 		loop, why := g.Loop()
@@ -116,6 +107,22 @@ var paths = map[string]func(t *testing.T, g *generator, n int) []ending{
 		}
 		return all
 	},
+}
+
+// inSession plays n arrivals in one session.
+func inSession(t *testing.T, g generators.Generator, n int) (all []ending) {
+	s, err := g.Open(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range n {
+		op := once(t, s)
+		all = append(all, ending{op.Class, op.Status, op.Err})
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	return all
 }
 
 // Whatever a server does, the operation is classified, the next one gets the

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/brunt-dev/brunt/generators"
+	"github.com/brunt-dev/brunt/generators/gentest"
 )
 
 // A server is killed with requests at work: exactly these have failed, none of
@@ -29,13 +30,13 @@ func TestServerIsKilled(t *testing.T) {
 			t.Errorf("the server took more: %q %v", rest, err)
 		}
 	}
-	t.Run("goroutines", func(t *testing.T) {
+	inSessions := func(t *testing.T, as func(*generator) generators.Generator) {
 		leakCheck(t)
 		url, says, kill := startProcess(t, "slow")
 		g, _ := generatorOf(t, Config{Get: url})
 		var sessions []generators.Session
 		for id := range busy + idle {
-			s := openOf(t, g, id)
+			s := openOf(t, as(g), id)
 			ok(t, s)
 			sessions = append(sessions, s)
 		}
@@ -57,6 +58,12 @@ func TestServerIsKilled(t *testing.T) {
 		if n := g.Resent(); n != 0 {
 			t.Errorf("%d sent again", n)
 		}
+	}
+	t.Run("goroutines", func(t *testing.T) {
+		inSessions(t, func(g *generator) generators.Generator { return g })
+	})
+	t.Run("pausing", func(t *testing.T) {
+		inSessions(t, func(g *generator) generators.Generator { return gentest.Pausing(pausesAlways(g)) })
 	})
 	t.Run("lane", func(t *testing.T) {
 		leakCheck(t)

@@ -36,7 +36,7 @@ func (g *generator) Loop() (loop generators.Loop, why string) {
 	if why != "" {
 		return nil, why
 	}
-	var sc scratch
+	sc := scratch{buffers: new(buffers)}
 	var m message
 	if err := sc.render(&m, r, c.Base, generators.Scope{}); err != nil {
 		return nil, err.Error()

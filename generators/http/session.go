@@ -14,81 +14,118 @@ import (
 type session struct {
 	g   *generator
 	id  int
-	jar nethttp.CookieJar // nil without cookies
+	jar nethttp.CookieJar // nil until there is a cookie
 	own holder            // its connections, unless they are shared
 
-	vars map[string]string
+	vars map[string]string // nil until there is one
 	rows map[string]generators.Row
 	pcg  rand.PCG
 	rng  *rand.Rand
 	ops  []generators.Op
 
-	timer  *time.Timer // for think times and for shared connections
-	closed bool
+	arrival arrival
+	timer   *time.Timer // for think times and for shared connections
+	closed  bool
 
 	// What stops a session in the middle of a read or write: the end of the
 	// context moves the connection's deadline into the past.
-	done    <-chan struct{} // of the context that is watched
-	unwatch func() bool
+	watched watched
 	mu      sync.Mutex
 	live    deadliner // the connection in use, nil for none
 	stopped bool      // the watched context has ended
+
+	paused pausing
 }
 
-type deadliner interface{ SetDeadline(time.Time) error }
+// An arrival is how far a session has come with one.
+type arrival struct {
+	index   int64
+	due     time.Time // of the next action
+	actions []action  // that are still to be played
+	given   bool      // some operation has ended, or begun
+	waiting *scratch  // of the request that waits for its answer while the session is paused
+}
+
+type deadliner interface {
+	SetDeadline(time.Time) error
+	SetReadDeadline(time.Time) error
+}
 
 // aLongTimeAgo is a deadline that has passed.
 func aLongTimeAgo() time.Time { return time.Unix(1, 0) }
 
 // Do plays one arrival.
 func (s *session) Do(ctx context.Context, a generators.Arrival) generators.Result {
+	if s.begin(ctx, a) {
+		s.advance(ctx, false)
+	}
+	return generators.Result{Ops: s.ops}
+}
+
+// begin prepares for playing an arrival. It returns false when that failed.
+func (s *session) begin(ctx context.Context, a generators.Arrival) bool {
 	s.ops = s.ops[:0]
 	s.watch(ctx)
-	due := a.Due
 	actions := s.g.program.actions
 	if s.g.program.rotates {
 		i := int(uint64(a.Index) % uint64(len(actions)))
 		actions = actions[i : i+1]
 	}
-	scope, err := s.scope(a)
-	if err != nil {
-		s.give(s.firstStep(actions), due, localError{err})
-		return generators.Result{Ops: s.ops}
+	if err := s.draw(a.Index); err != nil {
+		s.give(firstStep(actions), a.Due, localError{err})
+		return false
 	}
-	for _, act := range actions {
+	s.arrival = arrival{index: a.Index, due: a.Due, actions: actions}
+	return true
+}
+
+// advance plays what is left of the arrival. It returns true when it got to
+// where the session has long to wait, and may pause.
+func (s *session) advance(ctx context.Context, mayPause bool) (pause bool) {
+	at := &s.arrival
+	first := at.actions
+	for ; len(at.actions) > 0; at.actions = at.actions[1:] {
+		act := &at.actions[0]
 		if act.think != nil {
-			pause := act.think(s.rng)
-			if pause > 0 && !s.sleep(ctx, due, pause) {
+			due := at.due.Add(max(act.think(s.rng), 0))
+			from := at.due
+			at.due = due
+			if mayPause && time.Until(due) > 0 {
+				at.actions = at.actions[1:]
+				return true
+			}
+			if !s.sleep(ctx, from, due.Sub(from)) {
 				break
 			}
-			due = due.Add(pause)
 			continue
 		}
-		if ctx.Err() != nil {
-			if len(s.ops) == 0 {
-				s.give(act.step, due, nil)
-				s.ops[0].Class, s.ops[0].Err = generators.Canceled, context.Cause(ctx)
+		if at.waiting == nil {
+			if ctx.Err() != nil {
+				break
 			}
-			break
+			s.ops = append(s.ops, generators.Op{})
+			at.given = true
 		}
-		s.ops = append(s.ops, generators.Op{})
 		op := &s.ops[len(s.ops)-1]
-		s.perform(ctx, act.request, due, scope, op)
+		if !s.perform(ctx, act.request, op, mayPause) {
+			return true
+		}
 		if op.Class != generators.OK {
 			break
 		}
-		due = op.Ended
+		at.due = op.Ended
 	}
-	if len(s.ops) == 0 {
-		// Cancelled while thinking before the first request.
-		s.give(s.firstStep(actions), due, nil)
+	if !at.given {
+		// Cancelled before the first request.
+		s.give(firstStep(first), at.due, nil)
 		s.ops[0].Class, s.ops[0].Err = generators.Canceled, context.Cause(ctx)
 	}
-	return generators.Result{Ops: s.ops}
+	at.actions = nil
+	return false
 }
 
 // firstStep is the index of the first request among actions.
-func (s *session) firstStep(actions []action) int {
+func firstStep(actions []action) int {
 	for _, a := range actions {
 		if a.request != nil {
 			return a.step
@@ -115,24 +152,31 @@ func notBefore(t, earliest time.Time) time.Time {
 	return t
 }
 
-// scope is where an arrival's values come from. Random numbers depend on the
-// load's seed and the arrival alone, so that they are the same whichever
-// session plays it.
-func (s *session) scope(a generators.Arrival) (generators.Scope, error) {
+// draw has an arrival's values come from its own row of each feed and its own
+// random numbers. These depend on the load's seed and the arrival alone, so that
+// they are the same whichever session plays it.
+func (s *session) draw(index int64) error {
+	p := s.g.program
 	if s.rng == nil {
 		s.rng = rand.New(&s.pcg)
-		s.vars = map[string]string{}
-		s.rows = map[string]generators.Row{}
+		if len(p.feeds) > 0 {
+			s.rows = make(map[string]generators.Row, len(p.feeds))
+		}
 	}
-	s.pcg.Seed(s.g.program.seed, uint64(a.Index))
-	for _, f := range s.g.program.feeds {
-		row, err := f.Row(a.Index)
+	s.pcg.Seed(p.seed, uint64(index))
+	for _, f := range p.feeds {
+		row, err := f.Row(index)
 		if err != nil {
-			return generators.Scope{}, err
+			return err
 		}
 		s.rows[f.name] = row
 	}
-	return generators.Scope{Vars: s.vars, Rows: s.rows, Rand: s.rng, Arrival: a.Index, Session: s.id}, nil
+	return nil
+}
+
+// scope is where the arrival's values come from.
+func (s *session) scope() generators.Scope {
+	return generators.Scope{Vars: s.vars, Rows: s.rows, Rand: s.rng, Arrival: s.arrival.index, Session: s.id}
 }
 
 // sleep waits until pause after from, and returns false when ctx ended first.
@@ -159,40 +203,20 @@ func (s *session) startTimer(d time.Duration) {
 	s.timer.Reset(d)
 }
 
-// watch makes the end of ctx stop the session. The run hands the same context
-// to every arrival, so this does nothing but compare most of the time.
-func (s *session) watch(ctx context.Context) {
-	if done := ctx.Done(); done != s.done {
-		s.forget()
-		s.mu.Lock()
-		s.done, s.stopped = done, false
-		s.mu.Unlock()
-		if done != nil {
-			s.unwatch = context.AfterFunc(ctx, func() { s.stop(done) })
-		}
-	}
-}
-
-// forget stops watching.
-func (s *session) forget() {
-	if s.unwatch != nil {
-		s.unwatch()
-		s.unwatch = nil
-	}
-}
-
-// stop is called when a watched context has ended, from a goroutine of its
+// stop is called when the watched context has ended, from a goroutine of its
 // own.
 func (s *session) stop(done <-chan struct{}) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.done != done {
+	if s.watched.done != done {
+		s.mu.Unlock()
 		return
 	}
 	s.stopped = true
 	if s.live != nil {
 		_ = s.live.SetDeadline(aLongTimeAgo())
 	}
+	s.mu.Unlock()
+	s.rouse()
 }
 
 // arm makes a connection the one to stop, and bounds it by a deadline.
@@ -204,6 +228,23 @@ func (s *session) arm(c deadliner, deadline time.Time) error {
 		deadline = aLongTimeAgo()
 	}
 	return c.SetDeadline(deadline)
+}
+
+// limit bounds what is read from the connection that is in use.
+func (s *session) limit(c deadliner, deadline time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return nil
+	}
+	return c.SetReadDeadline(deadline)
+}
+
+// goesOn is false when the session is to stop, or a deadline has passed.
+func (s *session) goesOn(deadline time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.stopped && time.Now().Before(deadline)
 }
 
 func (s *session) disarm() {
@@ -223,5 +264,6 @@ func (s *session) Close() error {
 	if s.g.shared != nil {
 		s.g.shared.leave()
 	}
+	s.g.leave(s)
 	return nil
 }

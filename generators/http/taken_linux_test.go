@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/brunt-dev/brunt/generators"
+	"github.com/brunt-dev/brunt/generators/gentest"
 )
 
 // An end is the server's end of a connection.
@@ -93,14 +94,19 @@ func TestOnlyWhatWasNeverTakenIsSentAgain(t *testing.T) {
 		{"closed with the request unread", get, "unix", nil, end.closeWhole, false},
 		{"read and closed", get, "unix", nil, readThen(end.closeWhole), false},
 	} {
-		t.Run(test.over+"/"+test.name, func(t *testing.T) {
+		play := func(t *testing.T, pausing bool) {
 			leakCheck(t)
 			srv, c := &deserter{before: test.before, met: test.met}, test.config
 			srv.start(t, test.over, &c)
 			g, _ := generatorOf(t, c)
 			s := openOf(t, g, 0)
+			inner := s.(*session)
+			if pausing {
+				pausesAlways(g)
+				s = gentest.PausingSession(inner)
+			}
 			ok(t, s)
-			held := s.(*session).own.conns[0]
+			held := inner.own.conns[0]
 			held.nc = &hooked{Conn: held.nc, hook: func() { srv.beforeSecond(held.stream) }}
 			op := once(t, s)
 			want, resent := generators.Reset, int64(0)
@@ -117,7 +123,9 @@ func TestOnlyWhatWasNeverTakenIsSentAgain(t *testing.T) {
 				t.Errorf("the second attempt's connect (%v) is not within the operation (first byte after %v)", op.Connect, op.FirstByte)
 			}
 			ok(t, s)
-		})
+		}
+		t.Run(test.over+"/"+test.name, func(t *testing.T) { play(t, false) })
+		t.Run(test.over+"/"+test.name+", pausing", func(t *testing.T) { play(t, true) })
 	}
 }
 
@@ -143,10 +151,11 @@ func TestSentAgainOnce(t *testing.T) {
 type hooked struct {
 	net.Conn
 	hook func()
+	once sync.Once // a session that has paused sets the deadline anew
 }
 
 func (h *hooked) SetDeadline(t time.Time) error {
-	h.hook()
+	h.once.Do(h.hook)
 	return h.Conn.SetDeadline(t)
 }
 

@@ -14,8 +14,8 @@ type closedLoad struct {
 	*load
 	ctx   context.Context
 	next  atomic.Int64
-	end   time.Duration   // of the plan: no arrival starts then or later
-	users []chan struct{} // one a running user: closed to let it end
+	end   time.Duration // of the plan: no arrival starts then or later
+	users []*user       // those that are to go on
 	ids   int
 }
 
@@ -38,15 +38,13 @@ func (c *closedLoad) dispatch(stop <-chan struct{}) {
 		}
 		want := c.slice.Share(min(int(generators.At(c.plan.Users, at)+0.5), c.plan.MaxInFlight))
 		for len(c.users) < want {
-			quit := make(chan struct{})
-			c.users = append(c.users, quit)
-			id := c.ids
+			c.users = append(c.users, c.newUser(c.ids))
 			c.ids++
-			c.sessions.Go(func() { c.user(id, quit) })
 		}
 		for len(c.users) > want {
 			last := len(c.users) - 1
-			close(c.users[last])
+			c.users[last].quit.Store(true)
+			c.users[last] = nil
 			c.users = c.users[:last]
 		}
 		select {
@@ -57,28 +55,56 @@ func (c *closedLoad) dispatch(stop <-chan struct{}) {
 	}
 }
 
-func (c *closedLoad) user(id int, quit <-chan struct{}) {
-	s := clientSession{load: c.load, id: id}
-	defer s.close()
-	for !closed(quit) && c.ctx.Err() == nil && time.Since(c.origin) < c.end {
-		c.offered.Add(1)
-		if !s.play(c.ctx, generators.Arrival{Index: c.slice.nth(c.next.Add(1) - 1), Due: time.Now()}) {
-			c.rest(quit)
-		}
-	}
+// A user starts its next arrival when the last one has ended. It has a goroutine
+// while it is at work, and none while its session is paused.
+type user struct {
+	clientSession
+	of   *closedLoad
+	quit atomic.Bool // after the arrival that it is at
+	wake func()      // goOn
 }
 
-// rest is what a user does that did not reach the target: it tries again with
-// the next look at the plan, or brunt would do nothing else, and count failures
-// as fast as its processors go.
-func (c *closedLoad) rest(quit <-chan struct{}) {
+// newUser starts a user. It counts among the load's sessions until it ends.
+func (c *closedLoad) newUser(id int) *user {
+	u := &user{clientSession: clientSession{load: c.load, id: id}, of: c}
+	u.wake = u.goOn
+	c.sessions.Add(1)
+	go u.play(false)
+	return u
+}
+
+func (u *user) goOn() { u.play(u.rested(u.resume(u.of.ctx))) }
+
+// play starts one arrival after the other, after the one that more is to come
+// of, until the user is to end or its session pauses.
+func (u *user) play(more bool) {
+	c := u.of
+	for !more {
+		if u.quit.Load() || c.ctx.Err() != nil || time.Since(c.origin) >= c.end {
+			u.close()
+			c.sessions.Done()
+			return
+		}
+		c.offered.Add(1)
+		more = u.rested(u.start(c.ctx, generators.Arrival{Index: c.slice.nth(c.next.Add(1) - 1), Due: time.Now()}))
+	}
+	u.pausing.Pause(u.wake) // and is another goroutine's from here on
+}
+
+// rested has a user rest that did not reach the target: it tries again about
+// with the next look at the plan, or brunt would do nothing else, and count
+// failures as fast as its processors go.
+func (u *user) rested(more bool) bool {
+	if more || !u.missed {
+		return more
+	}
 	t := time.NewTimer(adjustEvery)
 	defer t.Stop()
 	select {
 	case <-t.C:
-	case <-quit:
-	case <-c.ctx.Done():
+	case <-u.of.ctx.Done():
 	}
+	return false
 }
 
 func (c *closedLoad) expire(time.Time) {}
@@ -88,8 +114,8 @@ func (c *closedLoad) gather() int { return 0 }
 // finish lets every user end after the arrival it is at. It must be called
 // after dispatch has returned.
 func (c *closedLoad) finish(bool) {
-	for _, quit := range c.users {
-		close(quit)
+	for _, u := range c.users {
+		u.quit.Store(true)
 	}
 	c.users = nil
 }

@@ -67,18 +67,21 @@ func newLoad(plan scenarios.Load, slice Slice, origin time.Time, samples *errorS
 // A clientSession is one session of a load, opened when it is first used and
 // opened anew for the next arrival when that failed.
 type clientSession struct {
-	load    *load
-	id      int
-	session generators.Session
+	load     *load
+	id       int
+	session  generators.Session
+	pausing  generators.Pausing // the same; nil when it is none
+	canceled bool               // the arrival that is being played
+	missed   bool               // its last operation so far did not reach the target
 }
 
-// play plays one arrival. It returns whether that reached the target.
-func (s *clientSession) play(ctx context.Context, a generators.Arrival) bool {
+// start plays an arrival. more is true when the session has long to wait and is
+// to be paused and resumed.
+func (s *clientSession) start(ctx context.Context, a generators.Arrival) (more bool) {
 	l := s.load
 	l.sent.Add(1)
 	l.inFlight.Add(1)
-	defer l.inFlight.Add(-1)
-
+	s.canceled, s.missed = false, false
 	if s.session == nil {
 		opened, err := l.plan.Generator.Open(ctx, int(l.slice.nth(int64(s.id))))
 		if err != nil {
@@ -87,15 +90,54 @@ func (s *clientSession) play(ctx context.Context, a generators.Arrival) bool {
 			if ctx.Err() != nil {
 				class = generators.Canceled
 			}
-			l.record(s.id, []generators.Op{{Due: a.Due, Started: now, Ended: now, Class: class, Err: err}})
-			return false
+			s.record([]generators.Op{{Due: a.Due, Started: now, Ended: now, Class: class, Err: err}})
+			s.missed = true
+			return s.played(false)
 		}
 		s.session = opened
+		s.pausing, _ = opened.(generators.Pausing)
 		l.open.Add(1)
 	}
-	ops := s.session.Do(ctx, a).Ops
-	l.record(s.id, ops)
-	return len(ops) == 0 || reached(&ops[len(ops)-1])
+	if s.pausing == nil {
+		s.record(s.session.Do(ctx, a).Ops)
+		return s.played(false)
+	}
+	r, more := s.pausing.Start(ctx, a)
+	s.record(r.Ops)
+	return s.played(more)
+}
+
+// resume goes on with the arrival after a pause.
+func (s *clientSession) resume(ctx context.Context) (more bool) {
+	r, more := s.pausing.Continue(ctx)
+	s.record(r.Ops)
+	return s.played(more)
+}
+
+// played counts an arrival when no more is to come of it. One that was cut short
+// by the end of the run is counted as canceled.
+func (s *clientSession) played(more bool) bool {
+	if more {
+		return true
+	}
+	l := s.load
+	l.inFlight.Add(-1)
+	if s.canceled {
+		l.canceled.Add(1)
+	} else {
+		l.completed.Add(1)
+	}
+	return false
+}
+
+func (s *clientSession) close() {
+	if s.session == nil {
+		return
+	}
+	s.load.open.Add(-1)
+	if err := s.session.Close(); err != nil {
+		s.load.samples.add(s.load.plan.Name, "", "close", err)
+	}
 }
 
 // reached is false for an operation that got no connection, or one on which
@@ -110,26 +152,16 @@ func reached(op *generators.Op) bool {
 	return true
 }
 
-func (s *clientSession) close() {
-	if s.session == nil {
-		return
-	}
-	s.load.open.Add(-1)
-	if err := s.session.Close(); err != nil {
-		s.load.samples.add(s.load.plan.Name, "", "close", err)
-	}
-}
-
-// record counts one arrival's operations. An arrival cut short by the end of
-// the run is counted as canceled and is in no histogram.
-func (l *load) record(session int, ops []generators.Op) {
-	shard := session % shards
+// record counts operations. What was cut short by the end of the run is in no
+// histogram.
+func (s *clientSession) record(ops []generators.Op) {
+	l, shard := s.load, s.id%shards
 	c := &l.counters[shard]
-	canceled := false
 	for i := range ops {
 		op := &ops[i]
+		s.missed = !reached(op)
 		if op.Class == generators.Canceled {
-			canceled = true
+			s.canceled = true
 			continue
 		}
 		l.recorder.Record(shard, journal.Sample{
@@ -158,11 +190,6 @@ func (l *load) record(session int, ops []generators.Op) {
 		if l.observe != nil {
 			l.observe(l.plan.Name, l.plan.Steps[op.Step], *op)
 		}
-	}
-	if canceled {
-		l.canceled.Add(1)
-	} else {
-		l.completed.Add(1)
 	}
 }
 

@@ -20,9 +20,7 @@ type openLoad struct {
 func newOpenLoad(ctx context.Context, l *load, wait Waiter) *openLoad {
 	o := &openLoad{load: l, wait: wait}
 	o.queue = &arrivalQueue{max: l.slice.Share(l.plan.MaxInFlight), patience: l.plan.Patience, drop: l.drop}
-	o.queue.open = func(id int, first generators.Arrival) {
-		l.sessions.Go(func() { l.serve(ctx, o.queue, id, first) })
-	}
+	o.queue.open = func(id int, first generators.Arrival) { newServer(ctx, l, o.queue, id, first) }
 	return o
 }
 

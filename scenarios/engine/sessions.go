@@ -9,8 +9,7 @@ import (
 )
 
 // An arrivalQueue hands arrivals to sessions and keeps those that find none.
-// A session is a goroutine of its own (see serve); they are opened on demand
-// up to max. An arrival that waited longer than patience is dropped.
+// Sessions (see server) are opened on demand up to max. An arrival that waited longer than patience is dropped.
 //
 // Connecting costs many times what a request does. So an arrival that comes
 // late waits for a session to come free: brunt is behind, and opening more
@@ -25,8 +24,8 @@ type arrivalQueue struct {
 	drop     func(generators.Arrival, time.Time)    // called without the lock
 
 	mu       sync.Mutex
-	idle     []chan generators.Arrival // sessions with nothing to do, the most recently used last
-	waiting  []generators.Arrival      // a ring: head is the oldest
+	idle     []*server            // with nothing to do, the most recently used last
+	waiting  []generators.Arrival // a ring: head is the oldest
 	head     int
 	sessions int
 	closed   bool
@@ -44,7 +43,7 @@ func (q *arrivalQueue) offer(a generators.Arrival, lag time.Duration) {
 		to := q.idle[n-1]
 		q.idle = q.idle[:n-1]
 		q.mu.Unlock()
-		to <- a // has room for one, and only we send
+		to.hand(a)
 		return
 	}
 	q.waiting = append(q.waiting, a)
@@ -89,8 +88,9 @@ func (q *arrivalQueue) take() generators.Arrival {
 }
 
 // next is what a session calls when it has finished an arrival: the oldest
-// one waiting, or false after parking the session's inbox among the idle.
-func (q *arrivalQueue) next(inbox chan generators.Arrival) (generators.Arrival, bool) {
+// one waiting, or false after the session was put among the idle or, once the
+// queue has closed, was told to end.
+func (q *arrivalQueue) next(s *server) (generators.Arrival, bool) {
 	q.expire(time.Now())
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -98,10 +98,10 @@ func (q *arrivalQueue) next(inbox chan generators.Arrival) (generators.Arrival, 
 		return q.take(), true
 	}
 	if q.closed {
-		close(inbox)
+		s.end()
 		return generators.Arrival{}, false
 	}
-	q.idle = append(q.idle, inbox)
+	q.idle = append(q.idle, s)
 	return generators.Arrival{}, false
 }
 
@@ -143,8 +143,8 @@ func (q *arrivalQueue) close(abandon bool) (given []generators.Arrival) {
 		return given
 	}
 	q.closed = true
-	for _, inbox := range q.idle {
-		close(inbox)
+	for _, s := range q.idle {
+		s.end()
 	}
 	q.idle = nil
 	return given
@@ -156,16 +156,70 @@ func (q *arrivalQueue) waitingNow() int {
 	return len(q.waiting) - q.head
 }
 
-// serve is one session's life in the open model: it plays the arrivals it is
-// given until the queue closes.
-func (l *load) serve(ctx context.Context, q *arrivalQueue, id int, first generators.Arrival) {
-	s := clientSession{load: l, id: id}
-	defer s.close()
-	inbox := make(chan generators.Arrival, 1)
-	for a, ok := first, true; ok; {
-		s.play(ctx, a)
-		if a, ok = q.next(inbox); !ok {
-			a, ok = <-inbox
-		}
+// A server is a session in the open model: it plays the arrivals it is given
+// until the queue closes. It has a goroutine until its session has paused for
+// the first time; after that only while it is at work.
+type server struct {
+	clientSession
+	ctx   context.Context
+	queue *arrivalQueue
+	inbox chan generators.Arrival // nil when there is no goroutine that waits
+	wake  func()                  // goOn
+}
+
+// newServer starts a session with its first arrival. It counts among the load's
+// sessions until it ends.
+func newServer(ctx context.Context, l *load, q *arrivalQueue, id int, first generators.Arrival) {
+	s := &server{clientSession: clientSession{load: l, id: id}, ctx: ctx, queue: q, inbox: make(chan generators.Arrival, 1)}
+	s.wake = s.goOn
+	l.sessions.Add(1)
+	go s.play(first)
+}
+
+// hand gives an idle session an arrival. It does not block.
+func (s *server) hand(a generators.Arrival) {
+	if s.inbox == nil {
+		go s.play(a)
+		return
 	}
+	s.inbox <- a // has room for one, and an idle session gets one
+}
+
+// end ends an idle session. It does not block.
+func (s *server) end() {
+	if s.inbox == nil {
+		go s.ended()
+		return
+	}
+	close(s.inbox)
+}
+
+func (s *server) ended() {
+	s.close()
+	s.load.sessions.Done()
+}
+
+func (s *server) goOn() { s.proceed(s.resume(s.ctx)) }
+
+func (s *server) play(a generators.Arrival) { s.proceed(s.start(s.ctx, a)) }
+
+// proceed plays one arrival after the other, after the one that more is to come
+// of, until the session ends, pauses, or is idle and has paused before.
+func (s *server) proceed(more bool) {
+	for !more {
+		inbox := s.inbox // before others may have the session
+		a, ok := s.queue.next(s)
+		if !ok {
+			if inbox == nil {
+				return
+			}
+			if a, ok = <-inbox; !ok {
+				s.ended()
+				return
+			}
+		}
+		more = s.start(s.ctx, a)
+	}
+	s.inbox = nil
+	s.pausing.Pause(s.wake) // and is another goroutine's from here on
 }

@@ -15,12 +15,14 @@ type ticker struct {
 	loads   *loadSet
 	samples *errorSamples
 	health  *healthWatch
+	memory  memoryPace
 	second  func(at time.Duration, b journal.Batch)
 }
 
 // run ticks at whole seconds of the run's clock until stop closes, and once
 // more for what is left.
 func (t *ticker) run(stop <-chan struct{}) {
+	defer t.memory.restore()
 	for k := time.Second; ; k += time.Second {
 		if !TimerWait(t.origin.Add(k), stop) {
 			t.tick(max(0, time.Since(t.origin))) // it may not have begun
@@ -35,14 +37,16 @@ func (t *ticker) run(stop <-chan struct{}) {
 func (t *ticker) tick(at time.Duration) {
 	now := time.Now()
 	var batch journal.Batch
-	lag := &lagMeter{}
+	lag, sessions := &lagMeter{}, int64(0)
 	for _, p := range t.loads.players {
 		p.expire(now)
 		l := p.base()
 		batch.Events = append(batch.Events, journal.Event{At: at, Kind: journal.LoadSecond, Name: l.plan.Name, Load: l.second(at, p.gather())})
 		batch.Intervals = append(batch.Intervals, l.recorder.Flush()...)
 		l.lag.take(lag)
+		sessions += l.open.Load()
 	}
+	t.memory.follow(sessions)
 	batch.Events = append(batch.Events, t.samples.take()...)
 	if health := t.health.second(lag); health != nil {
 		batch.Events = append(batch.Events, journal.Event{At: at, Kind: journal.HealthSecond, Health: health})
