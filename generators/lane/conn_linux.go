@@ -144,7 +144,7 @@ const epollET = 1 << 31
 func (l *lane) begin(c *conn, due, now time.Duration) {
 	l.enter(c, due, now)
 	l.run.Stats.Sent.Add(1)
-	l.send(c)
+	l.post(c)
 }
 
 // enter makes c carry an operation.
@@ -169,6 +169,11 @@ func (l *lane) leave(c *conn) {
 func (l *lane) send(c *conn) {
 	rest := l.Request[c.sent:]
 	n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(c.fd), uintptr(unsafe.Pointer(unsafe.SliceData(rest))), uintptr(len(rest)), unix.MSG_NOSIGNAL, 0, 0)
+	l.took(c, int(n), errno)
+}
+
+// took deals with what the socket of c said to a send: it took n bytes.
+func (l *lane) took(c *conn, n int, errno unix.Errno) {
 	switch errno {
 	case 0:
 		c.sent += int32(n)

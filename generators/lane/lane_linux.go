@@ -23,7 +23,7 @@ const (
 
 // Loop returns a loop that plays c.
 func Loop(c Config) generators.Loop {
-	return func(r generators.LoopRun) error { return play(c, r) }
+	return func(r generators.LoopRun) error { return newLane(c, r).play() }
 }
 
 // A lane is one loop at work. Everything in it belongs to its thread.
@@ -36,6 +36,7 @@ type lane struct {
 	reader reader
 	same   lastHeader
 
+	outbox   outbox
 	conns    []*conn // by slot
 	freeSlot []int32
 	idle     []*conn // kept alive with nothing to do, the most recently used last
@@ -61,7 +62,11 @@ type lane struct {
 	wall  int64         // the wall clock's nanoseconds at the run's origin, as of then
 }
 
-func play(c Config, r generators.LoopRun) error {
+func newLane(c Config, r generators.LoopRun) *lane {
+	return &lane{Config: c, run: r, closed: r.Arrivals == nil}
+}
+
+func (l *lane) play() error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer prompt()()
@@ -70,8 +75,9 @@ func play(c Config, r generators.LoopRun) error {
 		return fmt.Errorf("create epoll: %w", err)
 	}
 	defer unix.Close(epoll)
-	l := &lane{Config: c, run: r, epoll: epoll, closed: r.Arrivals == nil}
+	l.epoll = epoll
 	l.reader.init(!l.closed)
+	defer l.outbox.close()
 	defer l.closeAll()
 	if l.closed {
 		l.playUsers()
@@ -131,6 +137,9 @@ func (l *lane) await(now, due time.Duration) time.Duration {
 	if wake-now > 2*l.Precision {
 		l.poll(now, due-now)
 		return l.now()
+	}
+	if l.flush() {
+		now = l.now()
 	}
 	sleep(wake - now)
 	l.woke = l.now()
@@ -287,6 +296,9 @@ func (l *lane) poll(now, d time.Duration) (events int) {
 	if l.flight.first != nil {
 		d = min(d, l.flight.first.started+l.Timeout-now)
 	}
+	if l.flush() {
+		d -= l.now() - now
+	}
 	n := l.wait(max(d, 0))
 	if n > 0 && l.reader.stamps {
 		l.lookAtClocks()
@@ -350,6 +362,7 @@ func (l *lane) abandon() {
 
 // cancel cuts short what is in flight.
 func (l *lane) cancel(now time.Duration) {
+	l.flush()
 	l.abandon()
 	l.users = 0
 	for l.flight.first != nil {

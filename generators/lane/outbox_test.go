@@ -1,0 +1,176 @@
+//go:build linux
+
+package lane
+
+import (
+	"bytes"
+	"errors"
+	"maps"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/brunt-dev/brunt/generators"
+)
+
+// needRing fails where the kernel does not let us have io_uring: this machine
+// cannot say whether brunt is right about it.
+func needRing(t *testing.T, n int) *ring {
+	t.Helper()
+	r, err := newRing(n)
+	if err != nil {
+		t.Fatalf("%v (see kernel.io_uring_disabled, or the container's seccomp profile)", err)
+	}
+	t.Cleanup(func() {
+		if err := r.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+func socketPair(t *testing.T) (ours, theirs int) {
+	t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Close(fds[0]); _ = unix.Close(fds[1]) })
+	return fds[0], fds[1]
+}
+
+// Each socket gets what was put for it, and each result is its own, however
+// often the queues go round.
+func TestRing(t *testing.T) {
+	r := needRing(t, 8)
+	var ours, theirs [8]int
+	for i := range ours {
+		ours[i], theirs[i] = socketPair(t)
+	}
+	const full, gone = 3, 5
+	for {
+		if _, err := unix.Write(ours[full], make([]byte, 4096)); errors.Is(err, unix.EAGAIN) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := unix.Shutdown(theirs[gone], unix.SHUT_RD); err != nil {
+		t.Fatal(err)
+	}
+	buffer := make([]byte, 1024)
+	for round := range 100 {
+		n := 1 + round%len(ours)
+		text := bytes.Repeat([]byte{byte('a' + round%26)}, 10+round)
+		for i := range n {
+			r.put(i, int32(ours[i]), text[:10+i])
+		}
+		results := make([]int32, n)
+		if err := r.send(results); err != nil {
+			t.Fatal(err)
+		}
+		for i, got := range results {
+			want := int32(10 + i)
+			switch i {
+			case full:
+				want = -int32(unix.EAGAIN)
+			case gone:
+				want = -int32(unix.EPIPE)
+			}
+			if got != want {
+				t.Fatalf("round %d: send %d gave %d, want %d", round, i, got, want)
+			}
+			if i == full || i == gone {
+				continue
+			}
+			if n, err := unix.Read(theirs[i], buffer); err != nil || !bytes.Equal(buffer[:n], text[:10+i]) {
+				t.Fatalf("round %d: socket %d read %q, %v", round, i, buffer[:max(n, 0)], err)
+			}
+		}
+	}
+}
+
+// What goes out together fares as it does alone, with a ring and without one:
+// every arrival is sent once, and ends as the target had it.
+func TestOutbox(t *testing.T) {
+	needRing(t, burst)
+	for name, ringErr := range map[string]error{"ring": nil, "none": errors.New("not wanted")} {
+		for _, model := range []string{"open", "closed"} {
+			t.Run(name+" "+model, func(t *testing.T) {
+				var requests atomic.Int64
+				var refused, fine, reset atomic.Int64
+				to := serve(t, func(n, _ int) string {
+					requests.Add(1)
+					switch n % 10 {
+					case 3:
+						refused.Add(1)
+						return "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"
+					case 5:
+						fine.Add(1)
+						return "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nokclose"
+					case 8:
+						reset.Add(1)
+						return "reset"
+					}
+					fine.Add(1)
+					return ok
+				})
+				r := newRun()
+				if model == "open" {
+					r.Origin = r.Origin.Add(-100 * time.Millisecond) // all of it is late: it goes out in bursts
+					r.Arrivals = evenly(3000, 20*time.Microsecond)
+				} else {
+					r.End = 200 * time.Millisecond
+					r.Users = func(time.Duration) int { return 64 }
+				}
+				var ops []generators.LoopOp
+				r.Record = func(op *generators.LoopOp) { ops = append(ops, *op) }
+				l := newLane(config(to), r)
+				l.outbox.ringErr = ringErr
+				if err := l.play(); err != nil {
+					t.Fatal(err)
+				}
+				want := map[generators.Class]int{
+					generators.OK: int(fine.Load()), generators.Status: int(refused.Load()), generators.Reset: int(reset.Load()),
+				}
+				if got := classes(ops); !maps.Equal(got, want) {
+					t.Errorf("ended as %v, the target had them as %v", got, want)
+				}
+				if int64(len(ops)) != requests.Load() || int64(len(ops)) != r.Stats.Sent.Load() || len(ops) < 200 {
+					t.Errorf("%d operations, %d sent, %d requests came", len(ops), r.Stats.Sent.Load(), requests.Load())
+				}
+				if s := r.Stats; s.InFlight.Load() != 0 || s.Waiting.Load() != 0 || s.Sessions.Load() != 0 {
+					t.Errorf("left over: %d in flight, %d waiting, %d sessions", s.InFlight.Load(), s.Waiting.Load(), s.Sessions.Load())
+				}
+			})
+		}
+	}
+}
+
+// A connection whose operation ended between its posting and the flush is left
+// alone: its descriptor may be another's by then.
+func TestPostedAndGone(t *testing.T) {
+	to := serve(t, func(int, int) string { return ok })
+	r := newRun()
+	r.Arrivals = evenly(1, 0)
+	r.Record = func(*generators.LoopOp) {}
+	l := newLane(config(to), r)
+	ours, theirs := socketPair(t)
+	for range worth {
+		l.post(&conn{fd: int32(ours)})
+		l.post(&conn{fd: int32(ours), busy: true, sent: 1})
+	}
+	if !l.flush() {
+		t.Error("nothing was posted")
+	}
+	if n, err := unix.Read(theirs, make([]byte, 10)); err == nil {
+		t.Errorf("%d bytes were sent", n)
+	}
+	l.post(&conn{fd: int32(ours), busy: true})
+	l.flush()
+	if n, _ := unix.Read(theirs, make([]byte, 100)); n != len(l.Request) {
+		t.Errorf("%d bytes of the request were sent", n)
+	}
+}
