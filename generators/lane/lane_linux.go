@@ -139,7 +139,9 @@ func (l *lane) await(now, due time.Duration) time.Duration {
 		return l.now()
 	}
 	if l.flush() {
-		now = l.now()
+		if now = l.now(); now >= due {
+			return now
+		}
 	}
 	sleep(wake - now)
 	l.woke = l.now()
