@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -21,7 +22,8 @@ import (
 //
 // The kernel is asked for its sockets (sock_diag), which takes a millisecond
 // for some thousands of them. So that watching never costs what it watches,
-// the next look waits for a hundred times as long as the last one took.
+// the next look waits for a hundred times as long as the last one had a
+// processor; on a busy machine it may have waited for that for much longer.
 type portWatch struct {
 	next  time.Time
 	count int
@@ -42,7 +44,11 @@ func (w *portWatch) look(now time.Time) (count int, to string, limit int) {
 	if !ok {
 		return 0, "", 0
 	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	before := threadCPU()
 	pair, n, err := busiestPair(low, high)
+	took := threadCPU() - before
 	if err != nil {
 		// No such kernel module, or no right to ask.
 		w.count, w.to, w.limit, w.next = 0, "", 0, now.Add(time.Hour)
@@ -52,8 +58,17 @@ func (w *portWatch) look(now time.Time) (count int, to string, limit int) {
 	if n > 0 {
 		w.to = pair.to.String()
 	}
-	w.next = now.Add(restOfLook * time.Since(now))
+	w.next = now.Add(restOfLook * took)
 	return w.count, w.to, w.limit
+}
+
+// threadCPU is how long the calling thread has had a processor.
+func threadCPU() time.Duration {
+	var usage unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_THREAD, &usage); err != nil {
+		return time.Duration(time.Now().UnixNano()) // as good as it gets
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 // localPorts is the range that the kernel hands out.
