@@ -47,6 +47,8 @@ type LoopOp struct {
 // LoopStats are a loop's running counts. The loop adds, anyone reads.
 type LoopStats struct {
 	Offered, Sent, InFlight, Waiting, Sessions atomic.Int64
-	// Lag is called with how late each arrival was noticed.
+	// Lag is called with how late each arrival was noticed, and once more with
+	// how late one left the queue that had to wait there only because the loop
+	// was behind: a connection could have been had for it.
 	Lag func(time.Duration)
 }

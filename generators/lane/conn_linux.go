@@ -378,9 +378,13 @@ func (l *lane) next(c *conn, keep bool, now time.Duration) {
 		l.offer(now)
 	}
 	if l.head < len(l.waiting) && (!keep || l.closed || l.flightN < crowd) {
+		behind := l.short()
 		due, _ := l.takeWaiting()
 		if l.reader.stamps {
 			now = l.now() // the answer ended when the kernel got it, a while ago
+		}
+		if behind && !l.closed {
+			l.run.Stats.Lag(now - due)
 		}
 		if keep {
 			l.begin(c, due, now)

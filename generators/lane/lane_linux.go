@@ -245,6 +245,7 @@ func (l *lane) pollShort(now, d time.Duration) {
 // relieve sends the oldest of those that wait.
 func (l *lane) relieve(now time.Duration) {
 	due, _ := l.takeWaiting()
+	l.run.Stats.Lag(now - due)
 	if c := l.takeIdle(); c != nil {
 		l.begin(c, due, now)
 	} else {
@@ -343,7 +344,11 @@ func (l *lane) expire() {
 		l.fail(c, now, generators.Timeout, errTimeout(l.Timeout))
 	}
 	for l.head < len(l.waiting) && now-l.waiting[l.head] > l.run.Patience {
+		behind := l.short()
 		due, _ := l.takeWaiting()
+		if behind && !l.closed {
+			l.run.Stats.Lag(now - due)
+		}
 		l.drop(due, now)
 	}
 }

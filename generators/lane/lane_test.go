@@ -549,3 +549,39 @@ func BenchmarkLoop(b *testing.B) {
 		b.Fatal(err)
 	}
 }
+
+// What waits only because the lane is behind counts as its lag when it goes out
+// or is dropped; what waits for one of so many connections does not.
+func TestWaitsOfALaneThatIsBehindAreLag(t *testing.T) {
+	to := serve(t, func(int, int) string { return ok })
+	for _, test := range []struct {
+		name     string
+		arrivals int
+		sessions int
+		patience time.Duration
+		again    bool
+	}{
+		{"behind", 500, 1000, 5 * time.Second, true},
+		{"behind, and out of patience", 500, 1000, 11 * time.Millisecond, true},
+		{"one connection", 50, 1, 5 * time.Second, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := newRun()
+			r.Origin = r.Origin.Add(-10 * time.Millisecond) // all are late
+			r.MaxSessions, r.Patience = test.sessions, test.patience
+			r.Arrivals = evenly(test.arrivals, 0)
+			calls, most := 0, time.Duration(0)
+			r.Stats.Lag = func(lag time.Duration) { calls, most = calls+1, max(most, lag) }
+			waited := time.Duration(0)
+			for _, op := range collect(t, config(to), r) {
+				if op.Started >= 0 {
+					waited = max(waited, op.Started-op.Due)
+				}
+			}
+			// The first finds no connection at all.
+			if again := calls > test.arrivals+1; again != test.again || again && most < waited {
+				t.Errorf("%d lags for %d arrivals, %s at the most; the longest wait was %s", calls, test.arrivals, most, waited)
+			}
+		})
+	}
+}

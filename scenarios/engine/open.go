@@ -19,7 +19,7 @@ type openLoad struct {
 // queue is closed and empty.
 func newOpenLoad(ctx context.Context, l *load, wait Waiter) *openLoad {
 	o := &openLoad{load: l, wait: wait}
-	o.queue = &arrivalQueue{max: l.slice.Share(l.plan.MaxInFlight), patience: l.plan.Patience, drop: l.drop}
+	o.queue = &arrivalQueue{max: l.slice.Share(l.plan.MaxInFlight), patience: l.plan.Patience, drop: l.drop, behind: l.lag.add}
 	o.queue.open = func(id int, first generators.Arrival) { newServer(ctx, l, o.queue, id, first) }
 	return o
 }

@@ -22,6 +22,7 @@ type arrivalQueue struct {
 	patience time.Duration
 	open     func(id int, first generators.Arrival) // starts a session with its first arrival
 	drop     func(generators.Arrival, time.Time)    // called without the lock
+	behind   func(time.Duration)                    // how long one waited that a session could have been opened for
 
 	mu       sync.Mutex
 	idle     []*server            // with nothing to do, the most recently used last
@@ -87,15 +88,26 @@ func (q *arrivalQueue) take() generators.Arrival {
 	return a
 }
 
+// takeLate takes the oldest, which had to wait until now.
+func (q *arrivalQueue) takeLate(now time.Time) generators.Arrival {
+	behind := q.shortLocked()
+	a := q.take()
+	if behind {
+		q.behind(now.Sub(a.Due))
+	}
+	return a
+}
+
 // next is what a session calls when it has finished an arrival: the oldest
 // one waiting, or false after the session was put among the idle or, once the
 // queue has closed, was told to end.
 func (q *arrivalQueue) next(s *server) (generators.Arrival, bool) {
-	q.expire(time.Now())
+	now := time.Now()
+	q.expire(now)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.head < len(q.waiting) {
-		return q.take(), true
+		return q.takeLate(now), true
 	}
 	if q.closed {
 		s.end()
@@ -113,7 +125,7 @@ func (q *arrivalQueue) expire(now time.Time) {
 			q.mu.Unlock()
 			return
 		}
-		a := q.take()
+		a := q.takeLate(now)
 		q.mu.Unlock()
 		q.drop(a, now)
 	}

@@ -44,3 +44,29 @@ func TestLateArrivalsWaitForASession(t *testing.T) {
 		})
 	}
 }
+
+// An arrival that waited although a session could have been opened for it tells
+// how far brunt is behind; one that waited for one of so many does not.
+func TestWaitsOfThoseBehindAreLag(t *testing.T) {
+	for _, most := range []int{2, 1} {
+		var lags []time.Duration
+		q := &arrivalQueue{max: most, patience: time.Minute,
+			open:   func(int, generators.Arrival) {},
+			drop:   func(generators.Arrival, time.Time) {},
+			behind: func(lag time.Duration) { lags = append(lags, lag) }}
+		for _, ago := range []time.Duration{0, time.Second, time.Hour} {
+			q.offer(generators.Arrival{Due: time.Now().Add(-ago)}, max(ago, 0))
+		}
+		// The first has the only session; the last is out of patience by now.
+		if _, ok := q.next(new(server)); !ok {
+			t.Fatal("the second is not there any more")
+		}
+		q.expire(time.Now())
+		switch {
+		case most == 1 && len(lags) > 0:
+			t.Errorf("of one session: %v", lags)
+		case most == 2 && (len(lags) != 2 || lags[0] < time.Second || lags[1] < time.Hour):
+			t.Errorf("of two sessions: %v", lags)
+		}
+	}
+}
