@@ -64,7 +64,7 @@ func (r *Report) readLoad(j *journal.Journal, p journal.LoadPlan, spans []span) 
 	if seconds := r.Run.Judged.Seconds(); seconds > 0 {
 		ops := int64(0)
 		for _, s := range spans {
-			ops += j.Counts(p.Name, s.from+stampLag, s.to+stampLag).Ops
+			ops += performed(counted(j, p.Name, s.from, s.to))
 		}
 		l.Rate = roundTo(float64(ops)/seconds, 3)
 	}
@@ -111,7 +111,7 @@ func figures(j *journal.Journal, load, step string, spans []span, f *Figures) *j
 }
 
 func phaseFigures(j *journal.Journal, load string, ph Phase, ended time.Duration) *PhaseFigures {
-	c := j.Counts(load, ph.Start+stampLag, ph.End+stampLag)
+	c := counted(j, load, ph.Start, ph.End)
 	s := span{ph.Start, ph.End}.seconds()
 	w := j.Window(load, "", s.from, s.to)
 	f := &PhaseFigures{
@@ -120,13 +120,26 @@ func phaseFigures(j *journal.Journal, load string, ph Phase, ended time.Duration
 	}
 	f.ErrorRatio = ratio(f.Failed, f.Operations)
 	if seconds := (min(ph.End, ended) - ph.Start).Seconds(); seconds > 0 {
-		f.Rate = roundTo(float64(c.Ops)/seconds, 3)
+		f.Rate = roundTo(float64(performed(c))/seconds, 3)
 	}
 	if response := latency(gather(j, load, "", journal.Response, journal.All, []span{{ph.Start, ph.End}})); response != nil {
 		f.P50, f.P90, f.P99, f.Max = &response.P50, &response.P90, &response.P99, &response.Max
 	}
 	return f
 }
+
+// counted is what a load did in a span, by the seconds that were stamped at
+// their ends. The first may be the last, and have ended early.
+func counted(j *journal.Journal, load string, from, to time.Duration) journal.LoadCounts {
+	if from > 0 {
+		from += stampLag
+	}
+	return j.Counts(load, from, to+stampLag)
+}
+
+// performed is how many operations ended, without those that were dropped and
+// so never began: what was not done is no rate.
+func performed(c journal.LoadCounts) int64 { return c.Ops - c.Failed[journal.OutcomeDropped] }
 
 func ratio(part, whole int64) *float64 {
 	if whole == 0 {

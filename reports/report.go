@@ -129,7 +129,7 @@ type Load struct {
 	Resent    int64   `json:"resent,omitempty"`  // requests sent once more within their operation, because the target never took them
 	BytesOut  int64   `json:"sent_bytes"`
 	BytesIn   int64   `json:"received_bytes"`
-	Rate      float64 `json:"rate_per_second"` // operations ended a second, over the judged time
+	Rate      float64 `json:"rate_per_second"` // operations ended a second, over the judged time, dropped ones left out
 
 	// Path is how it was sent: "lane", or "goroutines" and in brackets why not a lane.
 	Path string `json:"path,omitempty"`
@@ -227,7 +227,7 @@ type PhaseFigures struct {
 	Operations int64          `json:"operations"`
 	Failed     int64          `json:"failed"`
 	ErrorRatio *float64       `json:"error_ratio,omitempty"`
-	Rate       float64        `json:"rate_per_second"`
+	Rate       float64        `json:"rate_per_second"` // the same
 	P50        *time.Duration `json:"response_p50_ns,omitempty"`
 	P90        *time.Duration `json:"response_p90_ns,omitempty"`
 	P99        *time.Duration `json:"response_p99_ns,omitempty"`
