@@ -16,7 +16,7 @@
 // request whose text is known beforehand, or made of templates, is sent and
 // answered over HTTP/1.1 without an allocation.
 //
-// Where more than a few hundred sessions are open, those that think give up
+// Where 2,000 sessions and more are open, those that think give up
 // their goroutine, and so do those that have waited for an answer over HTTP/1.1
 // for 20 ms and seen nothing of it (on Linux): see generators.Pausing. That takes
 // a session's stack and buffers, some 14 KB, off what it costs.

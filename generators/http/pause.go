@@ -11,7 +11,7 @@ import (
 // 6 KB. That is the fastest where there are few of them, or where answers come
 // soon. Elsewhere it pauses.
 const (
-	manySessions = 256                   // from how many open ones on they pause
+	manySessions = 2000                  // from how many open ones on they pause
 	shortWait    = 20 * time.Millisecond // before an answer is waited for in a pause
 )
 

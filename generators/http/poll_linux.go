@@ -3,64 +3,97 @@ package http
 import (
 	"errors"
 	"fmt"
+	"os"
 	"sync"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
 // A poller rouses paused sessions when there is something to read on their
 // connections, or when these are broken. Each place in it is a session's.
+//
+// Its epoll set is itself watched by Go's: so there is no thread that blocks in
+// it, and that would have to be woken beside the one that Go has for this.
 type poller struct {
 	epoll int
-	stop  int // an event descriptor: any value ends the goroutine
+	file  *os.File // of it
 	ended chan struct{}
+	ready chan *session // to workers that are idle
 
 	mu     sync.Mutex
 	places []*session // that of slot n is the one before n
 	free   []int32    // slots
 }
 
+// idleWorkers is how many goroutines are kept for sessions that are roused: new
+// ones would have to grow their stacks first.
+const idleWorkers = 16
+
 // newPoller starts a poller with a goroutine of its own.
-func newPoller() (p *poller, err error) {
-	p = &poller{ended: make(chan struct{})}
-	if p.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+func newPoller() (*poller, error) {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
 		return nil, fmt.Errorf("make an epoll set: %w", err)
 	}
-	if p.stop, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err == nil {
-		err = unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, p.stop, &unix.EpollEvent{Events: unix.EPOLLIN})
-		if err != nil {
-			_ = unix.Close(p.stop)
-		}
+	if err := unix.SetNonblock(fd, true); err != nil { // or Go does not watch it
+		_ = unix.Close(fd)
+		return nil, fmt.Errorf("watch an epoll set: %w", err)
 	}
+	p := &poller{epoll: fd, file: os.NewFile(uintptr(fd), "epoll"), ended: make(chan struct{}), ready: make(chan *session)}
+	raw, err := p.file.SyscallConn()
 	if err != nil {
-		_ = unix.Close(p.epoll)
-		return nil, fmt.Errorf("watch an event descriptor: %w", err)
+		_ = p.file.Close()
+		return nil, fmt.Errorf("watch an epoll set: %w", err)
 	}
-	go p.run()
+	go p.run(raw)
 	return p, nil
 }
 
 // run rouses sessions until close. One that has been roused for nothing goes on
 // waiting: so it is of no matter when a place has changed hands meanwhile.
-func (p *poller) run() {
+func (p *poller) run(raw syscall.RawConn) {
 	defer close(p.ended)
+	defer close(p.ready)
+	workers := make(chan struct{}, idleWorkers)
 	var events [128]unix.EpollEvent
-	for {
-		n, err := unix.EpollWait(p.epoll, events[:], -1)
-		if err != nil && !errors.Is(err, unix.EINTR) {
-			return // the descriptors are this poller's own: cannot be
-		}
-		for _, e := range events[:max(n, 0)] {
-			if e.Fd == 0 {
-				return
+	_ = raw.Read(func(uintptr) (done bool) { // ends with an error: the set is closed
+		for {
+			n, err := unix.EpollWait(p.epoll, events[:], 0)
+			if errors.Is(err, unix.EINTR) {
+				continue
 			}
-			p.mu.Lock()
-			s := p.places[e.Fd-1]
-			p.mu.Unlock()
-			if s != nil {
-				go s.rouse()
+			for _, e := range events[:max(n, 0)] {
+				p.mu.Lock()
+				s := p.places[e.Fd-1]
+				p.mu.Unlock()
+				if s == nil {
+					continue
+				}
+				select {
+				case p.ready <- s:
+				default:
+					go p.work(s, workers)
+				}
+			}
+			if n <= 0 {
+				return false
 			}
 		}
+	})
+}
+
+// work rouses a session, and then others for as long as few others do.
+func (p *poller) work(s *session, idle chan struct{}) {
+	for s != nil {
+		s.rouse()
+		select {
+		case idle <- struct{}{}:
+		default:
+			return
+		}
+		s = <-p.ready
+		<-idle
 	}
 }
 
@@ -107,8 +140,6 @@ func (p *poller) expect(slot int32, c *conn) error {
 
 // close ends the poller. All places have been left.
 func (p *poller) close() {
-	one := [8]byte{1}
-	_, _ = unix.Write(p.stop, one[:]) // an event descriptor at 0 has room
+	_ = p.file.Close() // which ends run
 	<-p.ended
-	_, _ = unix.Close(p.stop), unix.Close(p.epoll)
 }
