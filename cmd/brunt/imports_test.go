@@ -21,6 +21,7 @@ var mayImport = []struct {
 	{"cmd/brunt", []string{"**"}},
 	// The bench measures the truth server; it is no part of the binary.
 	{"examples/bench", []string{"examples/truth"}},
+	{"examples/truth", []string{"generators/uring"}},
 	{"examples/*", nil},
 	{"tui", []string{"reports", "reports/journal", "reports/objective", "reports/scaling"}},
 	// Several machines play what the engine plays on one; kinds stay with the binary.
@@ -43,6 +44,8 @@ var mayImport = []struct {
 	{"generators/vegeta", []string{"generators", "generators/http"}},
 	// The HTTP client hands loads that need no more to the fast path.
 	{"generators/http", []string{"generators", "generators/lane", "scenarios/jsonpath"}},
+	{"generators/lane", []string{"generators", "generators/uring"}},
+	{"generators/uring", nil},
 	{"generators/*", []string{"generators"}},
 	{"generators", nil},
 	{"chaos/middlebox", nil},

@@ -6,6 +6,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/brunt-dev/brunt/generators/uring"
 )
 
 // A conn is one connection of a client.
@@ -192,11 +194,64 @@ type lastRequest struct {
 	bed  *bed
 }
 
-// answerFast answers c's request at once.
+// answerFast answers c's request as soon as those that came with it are read.
 func (l *loop) answerFast(c *conn) {
 	c.bed.requests++
 	c.bed.untimed++
-	l.send(c, answerOf(answered, c.head))
+	if l.ring == nil {
+		l.send(c, answerOf(answered, c.head))
+		return
+	}
+	l.fast = append(l.fast, c)
+	if len(l.fast) == fastBatch {
+		l.sendFast()
+	}
+}
+
+// fastBatch is how many answers go out in one call.
+const fastBatch = 16
+
+// sendFast sends the answers to those in l.fast.
+func (l *loop) sendFast() {
+	for len(l.fast) > 0 {
+		var batch [fastBatch]*conn
+		var results [fastBatch]int32
+		n := copy(batch[:], l.fast)
+		l.fast = l.fast[:copy(l.fast, l.fast[n:])]
+		for i, c := range batch[:n] {
+			results[i] = uring.Undone
+			if l.ring != nil {
+				answer := answerOf(answered, c.head)
+				l.ring.Put(i, c.fd, unsafe.Slice(unsafe.StringData(answer), len(answer)))
+			}
+		}
+		if l.ring != nil {
+			if err := l.ring.Send(results[:n]); err != nil {
+				_ = l.ring.Close()
+				l.ring = nil
+			}
+		}
+		for i, c := range batch[:n] {
+			l.sentFast(c, results[i])
+		}
+	}
+}
+
+// sentFast goes on from what the socket said to the answer to c.
+func (l *loop) sentFast(c *conn, result int32) {
+	answer := answerOf(answered, c.head)
+	switch {
+	case result == uring.Undone:
+		l.send(c, answer)
+	case int(result) == len(answer):
+		l.answered(c)
+	case result >= 0:
+		l.sendBytes(c, []byte(answer[result:]))
+	case result == -int32(unix.EAGAIN):
+		l.sendBytes(c, []byte(answer))
+	default:
+		l.discard(c)
+	}
 }
 
 // answer does what was planned for c's request.
@@ -278,6 +333,12 @@ func (l *loop) answered(c *conn) {
 
 // gone deals with a client that closed its side.
 func (l *loop) gone(c *conn) {
+	if len(l.fast) > 0 {
+		l.sendFast() // its own may be among them
+		if l.conns[c.slot] != c {
+			return
+		}
+	}
 	if c.busy && c.bed != nil && c.outcome != hung {
 		c.bed.gone++
 	}

@@ -12,6 +12,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/brunt-dev/brunt/generators/uring"
 )
 
 const (
@@ -46,7 +48,11 @@ type loop struct {
 	asked     []*conn       // whose requests came in this wake
 	due       dueHeap
 	beds      map[string]*bed
-	same      lastRequest // with Fast
+
+	// With Fast:
+	same lastRequest
+	fast []*conn     // whose answers are to go out
+	ring *uring.Ring // nil where the kernel lets us have none
 }
 
 // Serve answers at the address (an IP and a port, 0 for any) until ctx ends,
@@ -65,6 +71,11 @@ func Serve(ctx context.Context, address string, options Options, ready func(url 
 	}
 	l := &loop{origin: time.Now(), options: options, buffer: make([]byte, largest+1), beds: map[string]*bed{}}
 	defer l.close()
+	if options.Fast {
+		if ring, err := uring.New(fastBatch); err == nil {
+			l.ring = ring
+		}
+	}
 	if err := l.listen(at); err != nil {
 		return fmt.Errorf("listen at %s: %w", address, err)
 	}
@@ -158,6 +169,9 @@ func (l *loop) awaitWake() {
 }
 
 func (l *loop) close() {
+	if l.ring != nil {
+		_ = l.ring.Close() // the kernel undoes all of it with the descriptor
+	}
 	for _, c := range l.conns {
 		if c != nil {
 			_ = unix.Close(int(c.fd)) // frees the descriptor whatever it returns
@@ -188,6 +202,9 @@ func (l *loop) serve(ctx context.Context) error {
 					l.ready(c, e.Events)
 				}
 			}
+		}
+		if len(l.fast) > 0 {
+			l.sendFast()
 		}
 		l.plan()
 		l.depart()

@@ -309,6 +309,41 @@ func TestFast(t *testing.T) {
 	}
 }
 
+// Answers that go out together reach each its own, also the client that has
+// several requests under way and has said that no more will come.
+func TestFastTogether(t *testing.T) {
+	const clients, each = 40, 3
+	url := serveWith(t, Options{Fast: true})
+	conns := make([]*net.TCPConn, clients)
+	for i := range conns {
+		c, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		conns[i] = c.(*net.TCPConn)
+	}
+	for _, c := range conns {
+		if _, err := io.WriteString(c, strings.Repeat("GET /none HTTP/1.1\r\nHost: x\r\n\r\n", each)); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, c := range conns {
+		if err := c.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		if came, err := io.ReadAll(c); err != nil || string(came) != strings.Repeat(answerOf(answered, false), each) {
+			t.Errorf("client %d got %q, %v", i, came, err)
+		}
+	}
+	if p := reported(t, client(t), url).Paths["/none"]; p.Count != clients*each {
+		t.Errorf("it counted %+v", p)
+	}
+}
+
 // The way of a request through the server allocates nothing.
 func BenchmarkServe(b *testing.B) {
 	ctx, cancel := context.WithCancel(b.Context())

@@ -2,6 +2,8 @@ package lane
 
 import (
 	"golang.org/x/sys/unix"
+
+	"github.com/brunt-dev/brunt/generators/uring"
 )
 
 // worth is from how many requests on a ring is. One that goes out alone is
@@ -15,7 +17,7 @@ const worth = 4
 // a full outbox is some 60 µs late, which its service time has in it.
 type outbox struct {
 	posted  []*conn
-	ring    *ring
+	ring    *uring.Ring
 	ringErr error // why there is no ring
 }
 
@@ -55,19 +57,19 @@ func (l *lane) sendAll(conns []*conn) {
 	n := 0
 	for _, c := range conns {
 		if c.unsent() {
-			o.ring.put(n, c.fd, l.Request)
+			o.ring.Put(n, c.fd, l.Request)
 			sent[n] = c
 			n++
 		}
 	}
 	var results [burst]int32
-	if err := o.ring.send(results[:n]); err != nil {
+	if err := o.ring.Send(results[:n]); err != nil {
 		o.close()
 		o.ringErr = err
 	}
 	for i, c := range sent[:n] {
 		switch took := results[i]; {
-		case took == undone:
+		case took == uring.Undone:
 			l.send(c)
 		case took < 0:
 			l.took(c, 0, unix.Errno(-took))
@@ -85,14 +87,14 @@ func (c *conn) unsent() bool { return c.busy && c.sent == 0 }
 // sends many at once does not ask the kernel for one.
 func (o *outbox) hasRing() bool {
 	if o.ring == nil && o.ringErr == nil {
-		o.ring, o.ringErr = newRing(burst)
+		o.ring, o.ringErr = uring.New(burst)
 	}
 	return o.ring != nil
 }
 
 func (o *outbox) close() {
 	if o.ring != nil {
-		_ = o.ring.close() // the kernel undoes all of it with the descriptor
+		_ = o.ring.Close() // the kernel undoes all of it with the descriptor
 		o.ring = nil
 	}
 }

@@ -3,7 +3,6 @@
 package lane
 
 import (
-	"bytes"
 	"errors"
 	"maps"
 	"sync/atomic"
@@ -13,23 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/brunt-dev/brunt/generators"
+	"github.com/brunt-dev/brunt/generators/uring"
 )
-
-// needRing fails where the kernel does not let us have io_uring: this machine
-// cannot say whether brunt is right about it.
-func needRing(t *testing.T, n int) *ring {
-	t.Helper()
-	r, err := newRing(n)
-	if err != nil {
-		t.Fatalf("%v (see kernel.io_uring_disabled, or the container's seccomp profile)", err)
-	}
-	t.Cleanup(func() {
-		if err := r.close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return r
-}
 
 func socketPair(t *testing.T) (ours, theirs int) {
 	t.Helper()
@@ -41,61 +25,14 @@ func socketPair(t *testing.T) (ours, theirs int) {
 	return fds[0], fds[1]
 }
 
-// Each socket gets what was put for it, and each result is its own, however
-// often the queues go round.
-func TestRing(t *testing.T) {
-	r := needRing(t, 8)
-	var ours, theirs [8]int
-	for i := range ours {
-		ours[i], theirs[i] = socketPair(t)
-	}
-	const full, gone = 3, 5
-	for {
-		if _, err := unix.Write(ours[full], make([]byte, 4096)); errors.Is(err, unix.EAGAIN) {
-			break
-		} else if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := unix.Shutdown(theirs[gone], unix.SHUT_RD); err != nil {
-		t.Fatal(err)
-	}
-	buffer := make([]byte, 1024)
-	for round := range 100 {
-		n := 1 + round%len(ours)
-		text := bytes.Repeat([]byte{byte('a' + round%26)}, 10+round)
-		for i := range n {
-			r.put(i, int32(ours[i]), text[:10+i])
-		}
-		results := make([]int32, n)
-		if err := r.send(results); err != nil {
-			t.Fatal(err)
-		}
-		for i, got := range results {
-			want := int32(10 + i)
-			switch i {
-			case full:
-				want = -int32(unix.EAGAIN)
-			case gone:
-				want = -int32(unix.EPIPE)
-			}
-			if got != want {
-				t.Fatalf("round %d: send %d gave %d, want %d", round, i, got, want)
-			}
-			if i == full || i == gone {
-				continue
-			}
-			if n, err := unix.Read(theirs[i], buffer); err != nil || !bytes.Equal(buffer[:n], text[:10+i]) {
-				t.Fatalf("round %d: socket %d read %q, %v", round, i, buffer[:max(n, 0)], err)
-			}
-		}
-	}
-}
-
 // What goes out together fares as it does alone, with a ring and without one:
 // every arrival is sent once, and ends as the target had it.
 func TestOutbox(t *testing.T) {
-	needRing(t, burst)
+	if probe, err := uring.New(burst); err != nil {
+		t.Fatalf("%v (see kernel.io_uring_disabled, or the container's seccomp profile)", err)
+	} else if err := probe.Close(); err != nil {
+		t.Fatal(err)
+	}
 	for name, ringErr := range map[string]error{"ring": nil, "none": errors.New("not wanted")} {
 		for _, model := range []string{"open", "closed"} {
 			t.Run(name+" "+model, func(t *testing.T) {

@@ -1,4 +1,4 @@
-package lane
+package uring
 
 import (
 	"errors"
@@ -9,12 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A ring is an io_uring that sends on many sockets with one system call. The
+// A Ring is an io_uring that sends on many sockets with one system call. The
 // sockets do not block, so that every send has ended when the call returns, and
-// the kernel keeps no memory of ours. It belongs to one lane.
+// the kernel keeps no memory of ours. It belongs to one thread.
 //
 // The layout is that of linux/io_uring.h.
-type ring struct {
+type Ring struct {
 	fd             int
 	rings, entries []byte // shared with the kernel: both queues; the submissions themselves
 	submissions    []submission
@@ -67,25 +67,25 @@ const (
 	completionLen = int(unsafe.Sizeof(completion{}))
 )
 
-// newRing makes a ring of n submissions, a power of two. It fails where the
+// New makes a ring for n sends at once, a power of two. It fails where the
 // kernel has none or does not let us have it, as in most containers.
-func newRing(n int) (*ring, error) {
+func New(n int) (*Ring, error) {
 	var p ringParams
 	fd, _, errno := unix.Syscall(unix.SYS_IO_URING_SETUP, uintptr(n), uintptr(unsafe.Pointer(&p)), 0)
 	if errno != 0 {
 		return nil, fmt.Errorf("set up io_uring: %w", errno)
 	}
-	r := &ring{fd: int(fd)}
+	r := &Ring{fd: int(fd)}
 	if p.features&oneMapping == 0 {
-		return nil, errors.Join(errors.New("set up io_uring: the kernel's is too old"), r.close())
+		return nil, errors.Join(errors.New("set up io_uring: the kernel's is too old"), r.Close())
 	}
 	size := max(int(p.sq.array+4*p.submissions), int(p.cq.completions)+int(p.completions)*completionLen)
 	var err error
 	if r.rings, err = unix.Mmap(r.fd, mapRings, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE); err != nil {
-		return nil, errors.Join(fmt.Errorf("map io_uring: %w", err), r.close())
+		return nil, errors.Join(fmt.Errorf("map io_uring: %w", err), r.Close())
 	}
 	if r.entries, err = unix.Mmap(r.fd, mapEntries, int(p.submissions)*int(unsafe.Sizeof(submission{})), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE); err != nil {
-		return nil, errors.Join(fmt.Errorf("map io_uring: %w", err), r.close())
+		return nil, errors.Join(fmt.Errorf("map io_uring: %w", err), r.Close())
 	}
 	at := func(offset uint32) *uint32 { return (*uint32)(unsafe.Pointer(&r.rings[offset])) }
 	r.tail, r.head, r.ready = at(p.sq.tail), at(p.cq.head), at(p.cq.tail)
@@ -98,7 +98,8 @@ func newRing(n int) (*ring, error) {
 	return r, nil
 }
 
-func (r *ring) close() error {
+// Close gives the ring back.
+func (r *Ring) Close() error {
 	var errs []error
 	if r.entries != nil {
 		errs = append(errs, unix.Munmap(r.entries))
@@ -109,9 +110,9 @@ func (r *ring) close() error {
 	return errors.Join(append(errs, unix.Close(r.fd))...)
 }
 
-// put makes a send the i-th of those that send does next; i goes up by one from
-// 0 and stays below the ring's size.
-func (r *ring) put(i int, fd int32, data []byte) {
+// Put makes a send the i-th of those that Send does next; i goes up by one from
+// 0 and stays below the ring's size. The data must stay as it is until then.
+func (r *Ring) Put(i int, fd int32, data []byte) {
 	at := *r.tail + uint32(i)
 	r.submissions[at&uint32(len(r.submissions)-1)] = submission{
 		opcode: opSend, fd: fd, address: uint64(uintptr(unsafe.Pointer(unsafe.SliceData(data)))), length: uint32(len(data)),
@@ -119,15 +120,15 @@ func (r *ring) put(i int, fd int32, data []byte) {
 	}
 }
 
-// undone is the result of a send that was not done.
-const undone = -1 << 31
+// Undone is the result of a send that was not done.
+const Undone = -1 << 31
 
-// send does the sends that were put, as many as there are results, and says
-// what became of each. After an error some may be undone, and the ring is of no
+// Send does the sends that were put, as many as there are results, and says
+// what became of each: how many bytes the socket took, or an errno below zero. After an error some may be undone, and the ring is of no
 // more use.
-func (r *ring) send(results []int32) error {
+func (r *Ring) Send(results []int32) error {
 	for i := range results {
-		results[i] = undone
+		results[i] = Undone
 	}
 	atomic.AddUint32(r.tail, uint32(len(results)))
 	submit := len(results)
