@@ -98,7 +98,9 @@ func (l *lane) playArrivals() {
 		now := l.now()
 		if now >= due {
 			if behind++; behind%burst == 0 {
+				l.reader.atOnce = true
 				l.poll(now, 0)
+				l.reader.atOnce = false
 				now = l.now()
 			}
 		}
@@ -303,7 +305,7 @@ func (l *lane) poll(now, d time.Duration) (events int) {
 		d -= l.now() - now
 	}
 	n := l.wait(max(d, 0))
-	if n > 0 && l.reader.stamps {
+	if n > 0 && l.reader.stamps && !l.reader.atOnce {
 		l.lookAtClocks()
 	}
 	for i := range n {

@@ -11,11 +11,13 @@ const readBuffer = 64 << 10
 
 // A reader receives from sockets, in the open model with the kernel's stamps
 // of when the bytes came: there the lane sleeps while answers lie unread. In
-// the closed one it is at them all the time, and stamps would cost a tenth of
-// the request. It belongs to one lane and is used in place: it must not be copied
+// the closed one, and while it is behind, it is at them all the time, and to
+// ask for stamps would cost up to a tenth of the request: answers end when they
+// are read. It belongs to one lane and is used in place: it must not be copied
 // after init.
 type reader struct {
 	stamps  bool // whether the sockets are stamped
+	atOnce  bool // there is no sleep between two looks for answers: stamps are not asked for
 	buffer  []byte
 	control [64]byte
 	vector  unix.Iovec
@@ -34,8 +36,8 @@ func (r *reader) init(stamps bool) {
 // not say.
 func (r *reader) read(fd int32, kept int) (n int, at int64, errno unix.Errno) {
 	room := r.buffer[kept:]
-	if !r.stamps {
-		got, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(room))), uintptr(len(room)))
+	if !r.stamps || r.atOnce {
+		got, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(room))), uintptr(len(room)), 0, 0, 0)
 		if errno != 0 {
 			return 0, 0, errno
 		}
