@@ -377,7 +377,7 @@ func (l *lane) next(c *conn, keep bool, now time.Duration) {
 	if l.closed && l.playing() < l.users && (keep || c.requests > 0) {
 		l.offer(now)
 	}
-	if l.head < len(l.waiting) && (!keep || l.closed || l.flightN < crowd) {
+	if l.head < len(l.waiting) && (!keep || l.closed || l.flightN < crowd || l.idled > 0) {
 		behind := l.short()
 		due, _ := l.takeWaiting()
 		if l.reader.stamps {

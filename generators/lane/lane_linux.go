@@ -55,7 +55,7 @@ type lane struct {
 	generations int32
 	adjustAt    time.Duration
 
-	idled  time.Duration // that the lane has lately waited in vain, while arrivals waited
+	idled  time.Duration // that the lane has lately waited for the target, while arrivals waited
 	looked time.Duration // when it last began to
 
 	clock time.Duration // when the clocks were last read together
@@ -99,6 +99,7 @@ func (l *lane) playArrivals() {
 		if now >= due {
 			if behind++; behind%burst == 0 {
 				l.reader.atOnce = true
+				l.idled = 0 // by far not
 				l.poll(now, 0)
 				l.reader.atOnce = false
 				now = l.now()
@@ -215,7 +216,8 @@ func (l *lane) arrive(due, now time.Duration) {
 // having many in flight at once, which the caches do not hold: with 500 a
 // request costs half as much again as with 100, and a lane that a hiccup had
 // put behind could never catch up. Only as far as it has nothing to do but to
-// wait for the target do those that wait go out besides.
+// wait for the target do those that wait go out besides: a target that takes its
+// time needs more in flight, and a lane that waits for it has the time.
 const (
 	late  = time.Millisecond      // from when on an arrival is so
 	crowd = 128                   // in flight, above which none goes out for an answer
@@ -233,12 +235,15 @@ func (l *lane) short() bool {
 func (l *lane) pollShort(now, d time.Duration) {
 	l.idled -= (now - l.looked) / busy
 	l.looked = now
+	waited := time.Duration(0)
 	if l.poll(now, d) > 0 {
-		l.idled = max(l.idled, 0)
-		return
+		waited = (l.clock - now) / 2 // a wait that answers end is half in vain
+		now = l.now()
+	} else {
+		now = l.now()
+		waited = now - l.looked
 	}
-	now = l.now()
-	l.idled = min(max(l.idled+now-l.looked, 0), most*spare)
+	l.idled = min(max(l.idled+waited, 0), most*spare)
 	for ; l.idled >= spare && l.short(); l.idled -= spare {
 		l.relieve(now)
 	}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"github.com/brunt-dev/brunt/generators"
 )
@@ -583,5 +584,44 @@ func TestWaitsOfALaneThatIsBehindAreLag(t *testing.T) {
 				t.Errorf("%d lags for %d arrivals, %s at the most; the longest wait was %s", calls, test.arrivals, most, waited)
 			}
 		})
+	}
+}
+
+// A lane that waits for a target has the time to send it more, also while answers
+// keep coming: however many must be in flight for the rate, it gets there.
+func TestLateArrivalsGetConnectionsWhileAnswersCome(t *testing.T) {
+	to := serve(t, func(int, int) string { return "hang" })
+	r := newRun()
+	r.Patience = time.Hour
+	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(epoll)
+	l := &lane{Config: config(to), run: r, epoll: epoll, conns: make([]*conn, 1)}
+	l.reader.init(true)
+	defer l.closeAll()
+	// A clock stands for the answers: something happens after every millisecond,
+	// in a slot where there is no connection.
+	clock, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(clock)
+	if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, clock, &unix.EpollEvent{Events: unix.EPOLLIN | epollET, Pad: -1}); err != nil {
+		t.Fatal(err)
+	}
+	const late = 50
+	for range late {
+		l.offer(l.now())
+	}
+	for i := 0; l.flightN < late; i++ {
+		if i == 10_000 {
+			t.Fatalf("%d of %d arrivals are in flight", l.flightN, late)
+		}
+		if err := unix.TimerfdSettime(clock, 0, &unix.ItimerSpec{Value: unix.NsecToTimespec(int64(time.Millisecond))}, nil); err != nil {
+			t.Fatal(err)
+		}
+		l.pollShort(l.now(), nap)
 	}
 }
