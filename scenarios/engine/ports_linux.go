@@ -21,23 +21,33 @@ import (
 // taken for all pairs with the source address; with one target that is the same.
 //
 // The kernel is asked for its sockets (sock_diag), which takes a millisecond
-// for some thousands of them. So that watching never costs what it watches,
-// the next look waits for a hundred times as long as the last one had a
-// processor; on a busy machine it may have waited for that for much longer.
+// for some thousands of them, and holds up a lane that has to share its core
+// for longer. The next look waits for so many times as long as the last one had
+// a processor (on a busy machine it may have waited for that for much longer):
+// fewer times once the machine has many more sockets, which it counts itself.
 type portWatch struct {
-	next  time.Time
-	count int
-	to    string
-	limit int
+	soon, next time.Time
+	sockets    int // at the last look
+	count      int
+	to         string
+	limit      int
 }
 
-// restOfLook is how many times as long as a look took there is none.
-const restOfLook = 100
+// How many times as long as a look took there is none.
+const (
+	restOfLook     = 400
+	restWhileGrown = 100
+	grown          = 8 // by one part in so many of the ports that the kernel hands out
+)
 
 // look returns the last known count, the peer that it is about, and how many
 // ports the kernel hands out; zeros where the kernel does not say.
 func (w *portWatch) look(now time.Time) (count int, to string, limit int) {
-	if now.Before(w.next) {
+	if now.Before(w.soon) {
+		return w.count, w.to, w.limit
+	}
+	sockets, counted := openSockets()
+	if now.Before(w.next) && counted && sockets-w.sockets < w.limit/grown {
 		return w.count, w.to, w.limit
 	}
 	low, high, ok := localPorts()
@@ -51,24 +61,46 @@ func (w *portWatch) look(now time.Time) (count int, to string, limit int) {
 	took := threadCPU() - before
 	if err != nil {
 		// No such kernel module, or no right to ask.
-		w.count, w.to, w.limit, w.next = 0, "", 0, now.Add(time.Hour)
+		w.count, w.to, w.limit, w.soon = 0, "", 0, now.Add(time.Hour)
 		return 0, "", 0
 	}
-	w.count, w.to, w.limit = n, "", int(high)-int(low)+1
+	w.sockets, w.count, w.to, w.limit = sockets, n, "", int(high)-int(low)+1
 	if n > 0 {
 		w.to = pair.to.String()
 	}
-	w.next = now.Add(restOfLook * took)
+	w.soon, w.next = now.Add(restWhileGrown*took), now.Add(restOfLook*took)
 	return w.count, w.to, w.limit
+}
+
+// openSockets is how many there are of TCP and UDP in this network namespace,
+// those that only wait for the end of their time included.
+func openSockets() (n int, ok bool) {
+	for _, file := range []string{"/proc/net/sockstat", "/proc/net/sockstat6"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(text)) {
+			fields := strings.Fields(line)
+			for i := 1; i+1 < len(fields) && (strings.HasPrefix(fields[0], "TCP") || strings.HasPrefix(fields[0], "UDP")); i += 2 {
+				if fields[i] == "inuse" || fields[i] == "tw" {
+					if m, err := strconv.Atoi(fields[i+1]); err == nil {
+						n, ok = n+m, true
+					}
+				}
+			}
+		}
+	}
+	return n, ok
 }
 
 // threadCPU is how long the calling thread has had a processor.
 func threadCPU() time.Duration {
-	var usage unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_THREAD, &usage); err != nil {
+	var used unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &used); err != nil {
 		return time.Duration(time.Now().UnixNano()) // as good as it gets
 	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	return time.Duration(used.Nano())
 }
 
 // localPorts is the range that the kernel hands out.

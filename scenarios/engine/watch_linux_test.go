@@ -80,8 +80,18 @@ func TestPortsInUse(t *testing.T) {
 	if count, to, limit := w.look(now); count < many || to == "" || limit != int(high)-int(low)+1 {
 		t.Errorf("look: %d to %q of %d", count, to, limit)
 	}
-	if !w.next.After(now) {
+	if !w.next.After(w.soon) || !w.soon.After(now) {
 		t.Error("the next look does not wait")
+	}
+	// Until then the count stays, unless there are many more sockets.
+	w.count, w.soon, w.next = 0, now, now.Add(time.Hour)
+	w.sockets += 1000 // and not a thousand fewer that others close meanwhile
+	if count, _, _ := w.look(now); count != 0 {
+		t.Errorf("%d ports were counted before it was time", count)
+	}
+	w.sockets -= 1000 + w.limit/grown
+	if count, _, _ := w.look(now); count < many {
+		t.Errorf("%d ports were counted when there were many more", count)
 	}
 }
 
