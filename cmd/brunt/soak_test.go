@@ -134,10 +134,36 @@ func sizeOf(t *testing.T, dir string) (size int64) {
 // mostly have 20,000 files or so, three brunts share them, each against a
 // server of its own, from two addresses.
 func TestSoakSessions(t *testing.T) {
+	const most = 8 << 10
+	for _, test := range []struct {
+		name  string
+		path  string
+		http  string // what it says but for where it goes
+		steps string
+	}{
+		{"lane", "lane", `get: /fixed/4s`, ``},
+		{"in flight", "goroutines", `get: /fixed/4s, cookies: true`, ``},
+		{"thinking", "goroutines", `cookies: true`, `steps: [ { get: /fixed/1ms, name: page }, { think: 4s } ], `},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			memory, sessions := soakSessions(t, test.path, test.http, test.steps)
+			t.Logf("%d sessions in %.1f MB: %d bytes each", sessions, float64(memory)/1e6, memory/max(sessions, 1))
+			if sessions < 50_000 {
+				t.Errorf("%d sessions were open", sessions)
+			}
+			if memory > most*sessions {
+				t.Errorf("a session takes %d bytes, more than %d", memory/max(sessions, 1), most)
+			}
+		})
+	}
+}
+
+// soakSessions returns the memory of all brunts, each at its highest, and how
+// many sessions they had open.
+func soakSessions(t *testing.T, path, http, steps string) (memory, sessions int64) {
 	const (
 		brunts  = 3
 		users   = 50_000/brunts + 1
-		most    = 8 << 10
 		climb   = 40 * time.Second
 		plateau = 20 * time.Second
 	)
@@ -152,15 +178,14 @@ name: many
 target: { hosts: [%[1]q] }
 safety: { max_in_flight: %[2]d }
 loads:
-  web: { http: { get: "http://%[1]s/fixed/4s", source: [127.0.0.2, 127.0.0.3], timeout: 60s }, max_in_flight: %[2]d }
+  web: { http: { base: "http://%[1]s", source: [127.0.0.2, 127.0.0.3], timeout: 60s, %[5]s }, %[6]smax_in_flight: %[2]d }
 phases:
   - { name: climb, for: %[3]s, exclude: true, load: { web: { users: 0 -> %[2]d } } }
   - { name: plateau, for: %[4]s, load: { web: { users: %[2]d } }, expect: [ web.errors < 0.01%% ] }
 report: [json]
-`, host, users, climb, plateau)), "--out", run)
+`, host, users, climb, plateau, http, steps)), "--out", run)
 		waits, runs = append(waits, wait), append(runs, run)
 	}
-	memory, sessions := int64(0), int64(0)
 	for i, wait := range waits {
 		got := wait()
 		recorded, err := journal.Open(runs[i])
@@ -170,28 +195,23 @@ report: [json]
 		if warned := strings.Contains(got.stderr, "warning"); warned {
 			t.Errorf("this machine has too little for it:\n%s", got.stderr)
 		}
-		if l := reports.Build(recorded).Loads["web"]; len(l.Errors) > 0 || l.Completed != l.Offered {
+		l := reports.Build(recorded).Loads["web"]
+		if len(l.Errors) > 0 || l.Completed != l.Offered {
 			t.Errorf("offered %d, completed %d, errors %v", l.Offered, l.Completed, l.Errors)
+		}
+		if !strings.HasPrefix(l.Path, path) {
+			t.Errorf("played on %s, not by %s", l.Path, path)
 		}
 		rss, open := int64(0), int64(0)
 		for _, e := range recorded.Events() {
-			if e.At <= climb || e.At > climb+plateau {
-				continue
-			}
-			if e.Kind == journal.HealthSecond {
+			if e.Kind == journal.HealthSecond && e.At <= climb+plateau {
 				rss = max(rss, e.Health.RSS)
 			}
-			if e.Kind == journal.LoadSecond {
+			if e.Kind == journal.LoadSecond && e.At > climb && e.At <= climb+plateau {
 				open = max(open, e.Load.Sessions)
 			}
 		}
 		memory, sessions = memory+rss, sessions+open
 	}
-	t.Logf("%d sessions in %.1f MB: %d bytes each", sessions, float64(memory)/1e6, memory/max(sessions, 1))
-	if sessions < 50_000 {
-		t.Errorf("%d sessions were open", sessions)
-	}
-	if memory > most*sessions {
-		t.Errorf("a session takes %d bytes, more than %d", memory/max(sessions, 1), most)
-	}
+	return memory, sessions
 }
