@@ -63,6 +63,13 @@ type Patient interface {
 	Longest() time.Duration
 }
 
+// A Weigher is a Generator that knows how much of brunt's memory one of its
+// sessions takes with its connection, where there are thousands: in bytes, and
+// rounded up from measurements.
+type Weigher interface {
+	SessionMemory() int64
+}
+
 // A Rough generator can do with arrivals that go out a little late. The
 // engine then wakes once for several of them, where they are dense; 0 wakes
 // for each.

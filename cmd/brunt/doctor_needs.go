@@ -47,6 +47,9 @@ func needOf(load scenarios.Load, timeout time.Duration) limits.Need {
 	if s, ok := load.Generator.(generators.Spreader); ok {
 		need.Pairs = int64(s.Pairs())
 	}
+	if w, ok := load.Generator.(generators.Weigher); ok {
+		need.Memory = w.SessionMemory()
+	}
 	if load.Schedule == nil {
 		need.Sessions = min(need.Sessions, int64(math.Ceil(peak)))
 		return need

@@ -145,6 +145,7 @@ func TestWhatRunsOut(t *testing.T) {
 		{"ports", []Need{{Sessions: 50_000, Pairs: 2}, {Sessions: 10_000}}, Short, "take 35,000 of one pair", "source:"},
 		{"memory", []Need{{Sessions: 50_000, Lane: true}}, OK, "2.0 GiB", ""},
 		{"memory", []Need{{Sessions: 60_000}}, Short, "2.4 GiB", "max_in_flight"},
+		{"memory", []Need{{Sessions: 60_000, Memory: 8 << 10}}, OK, "1001.5 MiB", ""},
 		{"conntrack", []Need{{Sessions: 100}}, Tight, "65,000 of 65,536", "nf_conntrack_max=262144"},
 		{"conntrack", []Need{{Sessions: 1000}}, Short, "65,000 of 65,536", "notrack"},
 		{"cores", []Need{{Rate: 20_000, Lane: true}}, OK, "0.24 cores", ""},

@@ -13,6 +13,7 @@ type Need struct {
 	Rate     float64 // arrivals a second at the peak; 0 in the closed model
 	Pairs    int64   // of a local address and one of the target that the connections are spread over; 0 is 1
 	Lane     bool    // on the fast path, which takes no goroutine a session
+	Memory   int64   // bytes of brunt's own that a session takes; 0 where that is not known
 	Stalled  bool    // so many only when the target answers nothing until its timeout
 }
 
@@ -20,7 +21,8 @@ type Need struct {
 // machine of two cores; the order of magnitude is what counts here.
 const (
 	laneSession      = 4 << 10  // bytes of brunt's own memory, with small answers
-	goroutineSession = 32 << 10 // the same with a goroutine, its stack and buffers
+	http1Session     = 8 << 10  // the same off the fast path
+	goroutineSession = 32 << 10 // of a generator that does not say
 	socketMemory     = 8 << 10  // the kernel's for one connection that is quiet
 	ownMemory        = 64 << 20 // brunt without a session
 
@@ -167,15 +169,18 @@ func (m Machine) memory(needs []Need) Check {
 	c := Check{Name: "memory"}
 	if needs == nil {
 		room := max(0, m.Memory-ownMemory)
-		c.State, c.Says = OK, fmt.Sprintf("%s of memory are free: room for about %s sessions on the fast path, %s with a goroutine each.",
-			size(m.Memory), thousands(room/(laneSession+socketMemory)), thousands(room/(goroutineSession+socketMemory)))
+		c.State, c.Says = OK, fmt.Sprintf("%s of memory are free: room for about %s sessions over HTTP/1.1 on the fast path, %s off it.",
+			size(m.Memory), thousands(room/(laneSession+socketMemory)), thousands(room/(http1Session+socketMemory)))
 		return c
 	}
 	need := int64(ownMemory)
 	for _, n := range needs {
 		each := int64(goroutineSession)
-		if n.Lane {
+		switch {
+		case n.Lane:
 			each = laneSession
+		case n.Memory > 0:
+			each = n.Memory
 		}
 		need += n.Sessions * (each + socketMemory)
 	}
