@@ -17,17 +17,17 @@ func (a *attempt) roundTripH1(c *conn, m *message) (keep bool, err error) {
 		rest, expects = sc.encode(m, a.s.g.keepAlive && !m.close)
 		a.start()
 	}
+	resumed := a.waiting
+	a.waiting = false
 	if err := a.s.arm(c.nc, a.deadline); err != nil {
-		if !a.waiting {
+		if !resumed {
 			err = untaken{err, false}
 		}
-		a.waiting = false
 		return false, inStage("use the connection", err)
 	}
 	defer a.s.disarm()
 
 	w.reset(c.nc)
-	resumed := a.waiting
 	if !resumed {
 		a.before = c.stream.handed.Load()
 		*out = sending{patience: a.s.g.continueWait}

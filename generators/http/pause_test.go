@@ -129,6 +129,20 @@ func TestAnswerIsAwaitedInAPause(t *testing.T) {
 			t.Errorf("status %d, the first byte came after %v of %v", op.Status, op.FirstByte, op.Ended.Sub(op.Started))
 		}
 	})
+	// So many sessions have ended meanwhile that it waits on its goroutine.
+	t.Run("answer, no pauses any more", func(t *testing.T) {
+		s, ctx, _, say := start(t, time.Minute)
+		s.early(t)
+		s.g.many = 1000
+		late := time.AfterFunc(3*shortWait, func() { say("HTTP/1.1 202 Fine\r\nContent-Length: 2\r\n\r\nok") })
+		defer late.Stop()
+		if op := conclude(t, s, ctx, generators.OK); op.Status != 202 {
+			t.Errorf("status %d", op.Status)
+		}
+		if c := s.own.conns[0]; c.users.Load() != 1 {
+			t.Errorf("%d users of a connection that lies idle", c.users.Load())
+		}
+	})
 	t.Run("timeout", func(t *testing.T) {
 		s, ctx, _, _ := start(t, 2*shortWait)
 		pause(t, s)
