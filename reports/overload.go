@@ -149,6 +149,9 @@ func sayCPU(s *playedSecond) string {
 	if h.CPU >= maxCPU*float64(h.Cores) {
 		return fmt.Sprintf("CPU held brunt back (brunt used %s of its %s)", percent(h.CPU/float64(h.Cores)), plural(int64(h.Cores), "core"))
 	}
+	if h.ThreadCPU < nearlyAll {
+		return fmt.Sprintf("CPU held brunt back (what was ready to run in brunt waited up to %s for its %s)", duration(h.SchedLatency), plural(int64(h.Cores), "core"))
+	}
 	return fmt.Sprintf("CPU held brunt back (one of brunt's threads used %s of a core, which is all it can)", percent(min(h.ThreadCPU, 1)))
 }
 
@@ -179,6 +182,8 @@ func (s *playedSecond) brakeOf() string {
 		return "cpu"
 	case h.MachineCores > 0 && h.MachineCPU+h.Steal >= nearlyAll*float64(h.MachineCores):
 		return "machine"
+	case 2*h.SchedLatency >= h.DispatchLag:
+		return "cpu"
 	}
 	return "unknown"
 }

@@ -100,6 +100,7 @@ func TestHeldBack(t *testing.T) {
 		{"its cores", ramp{health: when(func(h *journal.Health) { late(h); h.CPU, h.ThreadCPU = 1.97, 0.99 }), load: drop}, "cpu", true, "brunt used 98.5% of its 2 cores"},
 		// One lane is one thread: the other core cannot help it.
 		{"one thread", ramp{health: when(func(h *journal.Health) { late(h); h.CPU, h.ThreadCPU = 1.05, 0.99 }), load: drop}, "cpu", true, "one of brunt's threads used 99% of a core"},
+		{"what is ready to run", ramp{health: when(func(h *journal.Health) { late(h); h.SchedLatency = 2 * time.Second }), load: drop}, "cpu", true, "what was ready to run in brunt waited up to 2s for its 2 cores"},
 		{"other processes", ramp{health: when(func(h *journal.Health) { late(h); h.ThreadCPU, h.MachineCPU = 0.6, 1.99 }), load: drop}, "machine", true, "used 1.99 of its 2 cores"},
 		{"the hypervisor", ramp{health: when(func(h *journal.Health) { late(h); h.MachineCPU, h.Steal = 1.3, 0.65 }), load: drop}, "machine", true, "the hypervisor"},
 		{"garbage", ramp{health: when(func(h *journal.Health) { late(h); h.CPU, h.GCCPU, h.GCPause = 1.99, 0.9, 30*time.Millisecond }), load: drop}, "gc", true, "garbage collection"},

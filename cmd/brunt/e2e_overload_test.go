@@ -62,20 +62,29 @@ report: [json]
 	return r
 }
 
-// Ten times what one processor can send: brunt sends what it can all the time,
-// counts the rest, and calls nothing that it measured the target's.
+// bothPaths are what a request needs beside its URL to be sent on each path.
+var bothPaths = map[string]string{"lane": "", "goroutines": `, headers: { X-N: "${seq()}" }`}
+
+// Several times what one processor can send: brunt sends what it can all the
+// time, counts the rest, and calls nothing that it measured the target's.
 func TestE2EOverloadCPU(t *testing.T) {
 	host := startTruth(t)
-	r := overload(t, nil, fmt.Sprintf(`http: { get: "http://%s/none" }`, host), "800000/s", host, "GOMAXPROCS=1")
-	if by := r.Trust.HeldBack.By; by != "cpu" && by != "machine" && by != "gc" {
-		t.Errorf("held back by %s: %s", by, r.Trust.HeldBack.Text)
-	}
-	if !r.Trust.Bottleneck || r.Trust.HeldBack.Limit == 0 {
-		t.Errorf("bottleneck %v, %g/s sent", r.Trust.Bottleneck, r.Trust.HeldBack.Limit)
-	}
-	for _, o := range r.Objectives {
-		if o.State != objective.Unknown {
-			t.Errorf("%s is %s: %s", o.Source, o.State, o.Reason)
+	for path, also := range bothPaths {
+		for _, rate := range []string{"400000/s", "800000/s"} {
+			t.Run(path+" "+rate, func(t *testing.T) {
+				r := overload(t, nil, fmt.Sprintf(`http: { get: "http://%s/none" %s }`, host, also), rate, host, "GOMAXPROCS=1")
+				if by := r.Trust.HeldBack.By; by != "cpu" && by != "machine" && by != "gc" {
+					t.Errorf("held back by %s: %s", by, r.Trust.HeldBack.Text)
+				}
+				if !r.Trust.Bottleneck || r.Trust.HeldBack.Limit == 0 {
+					t.Errorf("bottleneck %v, %g/s sent", r.Trust.Bottleneck, r.Trust.HeldBack.Limit)
+				}
+				for _, o := range r.Objectives {
+					if o.State != objective.Unknown {
+						t.Errorf("%s is %s: %s", o.Source, o.State, o.Reason)
+					}
+				}
+			})
 		}
 	}
 }
@@ -127,11 +136,18 @@ func TestE2EOverloadAcceptQueue(t *testing.T) {
 		t.Fatal(err)
 	}
 	host := fmt.Sprintf("127.0.0.1:%d", name.(*unix.SockaddrInet4).Port)
-	r := overload(t, nil, fmt.Sprintf(`http: { get: "http://%s/", timeout: 2s }`, host), "100/s", host)
-	if h := r.Trust.HeldBack; h.By != "accept_queue" || h.Own {
-		t.Errorf("held back by %s: %s", h.By, h.Text)
-	}
-	if o := r.Objectives[2]; o.State != objective.Fail {
-		t.Errorf("%s is %s: %s", o.Source, o.State, o.Reason)
+	for path, also := range bothPaths {
+		t.Run(path, func(t *testing.T) {
+			r := overload(t, nil, fmt.Sprintf(`http: { get: "http://%s/", timeout: 2s %s }`, host, also), "100/s", host)
+			if h := r.Trust.HeldBack; h.By != "accept_queue" || h.Own {
+				t.Errorf("held back by %s: %s", h.By, h.Text)
+			}
+			if o := r.Objectives[2]; o.State != objective.Fail {
+				t.Errorf("%s is %s: %s", o.Source, o.State, o.Reason)
+			}
+			if l := r.Loads["web"]; l.Errors["timeout"] != l.Completed || len(l.Errors) > 1 {
+				t.Errorf("errors %v of %d operations that nobody answered", l.Errors, l.Completed)
+			}
+		})
 	}
 }
