@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"os"
+	"strings"
 	"time"
 )
 
@@ -16,6 +18,9 @@ const (
 	firstRung   = 256 // 80,000/s
 	firstStride = 32
 	stride      = 4 // once it is known about where the ceiling is
+	// gentleRung is where a tool begins that takes ever more connections once it
+	// falls behind, 4,000/s: far beyond its ceiling it does nothing but connect.
+	gentleRung = 105
 )
 
 func rungRate(rung int) int { return int(lowestRate * math.Pow(rungRatio, float64(rung))) }
@@ -64,10 +69,14 @@ func ceiling(ctx context.Context, b *bench) error {
 		step := stride
 		if !known {
 			from, step = firstRung, firstStride
+			if t.name == vegetaUnbounded {
+				from = gentleRung
+			}
 		}
 		var best turn
 		rung := climb(from, step, func(rung int) bool {
 			j.rate = rungRate(rung)
+			awaitPorts(ctx)
 			r := b.takeSteady(ctx, t, j)
 			ok := ctx.Err() == nil && r.holds(t, j)
 			if ok && j.rate > int(best.rate) {
@@ -87,6 +96,32 @@ func ceiling(ctx context.Context, b *bench) error {
 	}
 	printCeiling(b, toolNames(tools), all)
 	return nil
+}
+
+// awaitPorts waits while much of the local ports is still taken by connections
+// of the turn before, which has failed then. The kernel frees them after a
+// minute; where it does not say how many there are, nobody waits.
+func awaitPorts(ctx context.Context) {
+	const most, patience = 8_000, 70 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for ctx.Err() == nil && lingering() > most {
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// lingering is how many closed connections still hold a port.
+func lingering() (n int) {
+	text, err := os.ReadFile("/proc/net/sockstat")
+	if err != nil {
+		return 0
+	}
+	_, after, _ := strings.Cut(string(text), " tw ")
+	_, _ = fmt.Sscan(after, &n) // 0 where there is no number
+	return n
 }
 
 // holds says whether a turn at a rate went well.
