@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -142,6 +143,12 @@ func (r *Run) Play(ctx context.Context) Outcome {
 	// leaves time to account for everything.
 	ctx = context.WithoutCancel(ctx)
 
+	var health *healthWatch
+	if r.options.Crew == nil {
+		// Its first look takes some milliseconds, by which the first arrivals
+		// would be late.
+		health = newHealthWatch(runtime.GOMAXPROCS(0))
+	}
 	origin := time.Now()
 	if r.options.Crew != nil {
 		origin = r.options.Crew.Begin()
@@ -169,7 +176,7 @@ func (r *Run) Play(ctx context.Context) Outcome {
 	if r.options.Crew != nil {
 		loads = startCrew(r.options.Crew, out, second, func(why string) { r.end(Failed, why) })
 	} else {
-		loads = startOwn(ctx, part{loads: r.plan.Loads, origin: origin, options: r.options, second: second}, r.stop.opened)
+		loads = startOwn(ctx, part{loads: r.plan.Loads, origin: origin, options: r.options, health: health, second: second}, r.stop.opened)
 	}
 
 	var watchers sync.WaitGroup

@@ -46,6 +46,7 @@ type part struct {
 	slice   Slice
 	origin  time.Time
 	options Options
+	health  *healthWatch
 	second  func(at time.Duration, b journal.Batch) // called from one goroutine
 }
 
@@ -69,7 +70,7 @@ func startOwn(ctx context.Context, p part, stop <-chan struct{}) *ownLoads {
 	ctx, cancel := context.WithCancel(ctx)
 	o := &ownLoads{cancel: cancel, stopClock: newGate(), restore: roomBeside(playing, cores)}
 	o.set = startLoads(ctx, p, cores, samples, stop)
-	t := &ticker{origin: p.origin, loads: o.set, samples: samples, health: newHealthWatch(cores), second: p.second}
+	t := &ticker{origin: p.origin, loads: o.set, samples: samples, health: p.health, second: p.second}
 	o.clock.Go(func() { t.run(o.stopClock.opened) })
 	return o
 }
@@ -161,6 +162,7 @@ func NewLoads(plan *scenarios.Plan, o LoadsOptions) *LoadsRun {
 // cancelled ctx is a Hurry. It may be called once.
 func (r *LoadsRun) Play(ctx context.Context) {
 	defer context.AfterFunc(ctx, r.Hurry)()
+	r.part.health = newHealthWatch(runtime.GOMAXPROCS(0)) // the run starts shortly
 	own := startOwn(context.WithoutCancel(ctx), r.part, r.stop.opened)
 	finished := TimerWait(r.part.origin.Add(r.plan.Info.Duration), r.stop.opened)
 	own.finish(!finished, r.hurry.opened)

@@ -202,3 +202,19 @@ func TestBusiestThread(t *testing.T) {
 		t.Errorf("the busiest thread used %g cores", got)
 	}
 }
+
+// Files that are open are counted.
+func TestOpenFiles(t *testing.T) {
+	const many = 50
+	before := openFiles(1000)
+	for range many {
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = f.Close() })
+	}
+	if got := openFiles(1000) - before; got != many {
+		t.Errorf("%d files more, want %d", got, many)
+	}
+}
