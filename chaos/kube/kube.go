@@ -62,7 +62,10 @@ func (connect Connect) Open(target chaos.Kubernetes) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A transport of its own is closed with it: none is left in a pool.
+	// A transport of its own is closed with it: none is left in a pool. HTTP/2
+	// keeps a connection that is told to end just as its last answer does.
+	config = rest.CopyConfig(config)
+	config.NextProtos = []string{"http/1.1"}
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, fmt.Errorf("make client of %s: %w", config.Host, err)
