@@ -17,10 +17,8 @@ const (
 	rungRatio   = 1.02
 	firstRung   = 256 // 80,000/s
 	firstStride = 32
-	stride      = 4 // once it is known about where the ceiling is
-	// gentleRung is where a tool begins that takes ever more connections once it
-	// falls behind, 4,000/s: far beyond its ceiling it does nothing but connect.
-	gentleRung = 105
+	stride      = 4   // once it is known about where the ceiling is
+	gentleRung  = 105 // 4,000/s, for tools that fall over far beyond their ceiling
 )
 
 func rungRate(rung int) int { return int(lowestRate * math.Pow(rungRatio, float64(rung))) }
@@ -69,7 +67,7 @@ func ceiling(ctx context.Context, b *bench) error {
 		step := stride
 		if !known {
 			from, step = firstRung, firstStride
-			if t.name == vegetaUnbounded {
+			if t.gentle {
 				from = gentleRung
 			}
 		}

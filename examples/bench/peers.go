@@ -17,7 +17,7 @@ var known = []tool{
 	{name: "fortio", binary: "fortio", asks: []string{"version"}, args: fortioArgs, read: printed(readFortio)},
 	{name: "vegeta", binary: "vegeta", asks: []string{"-version"}, args: vegetaArgs, read: printed(readVegeta),
 		input: func(j job) string { return "GET " + j.url() + "\n" }, after: []string{"report", "-type=json", "vegeta.bin"}},
-	onlyOpen(tool{name: vegetaUnbounded, binary: "vegeta", args: vegetaUnboundedArgs, read: printed(readVegeta),
+	onlyOpen(tool{name: vegetaUnbounded, binary: "vegeta", gentle: true, args: vegetaUnboundedArgs, read: printed(readVegeta),
 		input: func(j job) string { return "GET " + j.url() + "\n" }, after: []string{"report", "-type=json", "vegeta.bin"}}),
 	{name: "k6", binary: "k6", asks: []string{"version"}, args: k6Args, read: printed(readK6),
 		files: func(job) map[string]string { return map[string]string{"k6.js": k6Script} }},

@@ -37,6 +37,7 @@ type tool struct {
 	name   string
 	binary string   // in PATH; empty: brunt
 	asks   []string // the arguments that make it say its version; nil: that is said already
+	gentle bool     // takes ever more connections once it falls behind, and then does nothing but connect
 	// args is how it is called; nil: it cannot do that job.
 	args func(job) []string
 	// files are what it finds in its working directory.

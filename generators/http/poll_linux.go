@@ -138,7 +138,8 @@ func (p *poller) expect(slot int32, c *conn) error {
 	return nil
 }
 
-// close ends the poller. All places have been left.
+// close ends the poller. All places have been left. Workers that are idle end
+// with it; it does not wait for them, since it may be a worker that closes.
 func (p *poller) close() {
 	_ = p.file.Close() // which ends run
 	<-p.ended

@@ -15,16 +15,6 @@ import (
 	"github.com/brunt-dev/brunt/generators/uring"
 )
 
-func socketPair(t *testing.T) (ours, theirs int) {
-	t.Helper()
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = unix.Close(fds[0]); _ = unix.Close(fds[1]) })
-	return fds[0], fds[1]
-}
-
 // What goes out together fares as it does alone, with a ring and without one:
 // every arrival is sent once, and ends as the target had it.
 func TestOutbox(t *testing.T) {
@@ -94,7 +84,13 @@ func TestPostedAndGone(t *testing.T) {
 	r.Arrivals = evenly(1, 0)
 	r.Record = func(*generators.LoopOp) {}
 	l := newLane(config(to), r)
-	ours, theirs := socketPair(t)
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, theirs := pair[0], pair[1]
+	defer unix.Close(ours)
+	defer unix.Close(theirs)
 	for range worth {
 		l.post(&conn{fd: int32(ours)})
 		l.post(&conn{fd: int32(ours), busy: true, sent: 1})
@@ -107,7 +103,7 @@ func TestPostedAndGone(t *testing.T) {
 	}
 	l.post(&conn{fd: int32(ours), busy: true})
 	l.flush()
-	if n, _ := unix.Read(theirs, make([]byte, 100)); n != len(l.Request) {
-		t.Errorf("%d bytes of the request were sent", n)
+	if n, err := unix.Read(theirs, make([]byte, 100)); err != nil || n != len(l.Request) {
+		t.Errorf("%d bytes of the request were sent: %v", n, err)
 	}
 }
