@@ -5,78 +5,10 @@ import (
 	"errors"
 	"fmt"
 	nethttp "net/http"
-	"net/http/cookiejar"
-	"net/url"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/brunt-dev/brunt/generators"
 )
-
-// A scratch is the memory of one operation. Sessions borrow one for as long
-// as an operation lasts, so that idle ones cost next to nothing.
-type scratch struct {
-	target []byte // path and query
-	values []byte // rendered header values
-	fields []renderedField
-	body   []byte // of the request
-	answer answer
-
-	// These are here because pointers to them go where the compiler does not
-	// follow: on their own each would be an allocation.
-	attempt attempt
-	message message
-	sending sending
-
-	*buffers // nil while the session is paused
-}
-
-// buffers are the part of a scratch that nothing is in while an answer is
-// waited for.
-type buffers struct {
-	tmp  []byte
-	out  []byte // the whole request, as written
-	wire wire
-	kept []byte // body of the answer
-}
-
-var (
-	scratches  = sync.Pool{New: func() any { return &scratch{buffers: new(buffers)} }}
-	allBuffers = sync.Pool{New: func() any { return new(buffers) }}
-)
-
-// maxKept bounds the memory that a scratch keeps from one operation to the
-// next, per buffer.
-const maxKept = 64 << 10
-
-func (sc *scratch) release() {
-	for _, b := range []*[]byte{&sc.target, &sc.values, &sc.body, &sc.tmp, &sc.out, &sc.kept, &sc.wire.head.text} {
-		if cap(*b) > maxKept {
-			*b = nil
-		}
-	}
-	sc.wire.release()
-	sc.wire.conn = nil
-	sc.answer, sc.attempt, sc.message, sc.sending = answer{}, attempt{}, message{}, sending{}
-	scratches.Put(sc)
-}
-
-// pause gives the buffers to others until resume.
-func (sc *scratch) pause() {
-	sc.wire.release()
-	sc.wire.conn = nil
-	allBuffers.Put(sc.buffers)
-	sc.buffers = nil
-}
-
-func (sc *scratch) resume() { sc.buffers = allBuffers.Get().(*buffers) }
-
-// A renderedField is a header field as it will be sent.
-type renderedField struct {
-	*headerField
-	value []byte
-}
 
 // An answer is what came back, without regard to the HTTP version.
 type answer struct {
@@ -84,20 +16,6 @@ type answer struct {
 	fields fields
 	body   []byte // when it is kept
 	size   int64  // of the body, decoded if it was
-}
-
-// A message is one request on its way to one endpoint.
-type message struct {
-	method   string
-	endpoint endpoint
-	target   []byte
-	body     []byte
-	dropBody bool   // a redirect took it away
-	foreign  bool   // another host than the first: nothing private
-	cookies  string // of the session's jar
-	keepBody bool   // of the answer
-	close    bool   // the connection carries no request after this one
-	proxy    *proxy // that the message is handed to, nil for none
 }
 
 // An attempt is an operation in progress.
@@ -217,104 +135,6 @@ func (a *attempt) start() {
 	a.deadline = a.op.Started.Add(a.timeout)
 }
 
-// render makes the first message of a request.
-func (sc *scratch) render(m *message, r *request, base string, scope generators.Scope) error {
-	m.method, m.keepBody = r.method, r.keepBody
-	if err := sc.renderTarget(m, &r.link, base, scope); err != nil {
-		return fmt.Errorf("make the URL: %w", err)
-	}
-	sc.fields, sc.values = sc.fields[:0], sc.values[:0]
-	for i := range r.headers {
-		h := &r.headers[i]
-		if h.template == nil {
-			sc.fields = append(sc.fields, renderedField{h, h.constant})
-			continue
-		}
-		start := len(sc.values)
-		var err error
-		if sc.values, err = h.template.Append(sc.values, scope); err != nil {
-			return fmt.Errorf("make header %s: %w", h.name, err)
-		}
-		// Later growth moves the buffer but leaves this part as it is.
-		value := sc.values[start:len(sc.values):len(sc.values)]
-		if !validFieldValue(value) {
-			return fmt.Errorf("make header %s: the value holds a line break or a control character", h.name)
-		}
-		sc.fields = append(sc.fields, renderedField{h, value})
-	}
-	if r.body.isConstant {
-		m.body = r.body.constant
-		return nil
-	}
-	var err error
-	if sc.body, err = r.body.append(sc.body[:0], sc.tmp, scope); err != nil {
-		return fmt.Errorf("make the body: %w", err)
-	}
-	m.body = sc.body
-	return nil
-}
-
-func (sc *scratch) renderTarget(m *message, l *link, base string, scope generators.Scope) error {
-	raw := append(sc.tmp[:0], l.constant...)
-	if l.template != nil {
-		var err error
-		if raw, err = l.template.AppendEscaped(raw, scope, appendURLValue); err != nil {
-			return err
-		}
-	}
-	sc.tmp = raw
-	if l.fixed != nil {
-		m.endpoint = *l.fixed
-	} else {
-		whole := string(raw)
-		if strings.HasPrefix(whole, "/") && base != "" {
-			whole = strings.TrimSuffix(base, "/") + whole
-		}
-		e, path, err := split(whole)
-		if err != nil {
-			return err
-		}
-		m.endpoint = e
-		raw = append(raw[:0], path...)
-		sc.tmp = raw
-	}
-	if len(l.query) > 0 {
-		var err error
-		if raw, err = l.appendQuery(raw, nil, scope); err != nil {
-			return err
-		}
-		sc.tmp = raw
-	}
-	if l.fixed != nil && l.template == nil && len(l.query) == 0 {
-		sc.target = append(sc.target[:0], raw...) // clean already
-	} else {
-		sc.target = appendClean(sc.target[:0], raw)
-	}
-	m.target = sc.target
-	return nil
-}
-
-// appendQuery appends the parameters that a step adds.
-func (l *link) appendQuery(dst, tmp []byte, scope generators.Scope) ([]byte, error) {
-	sep := byte('?')
-	for _, c := range dst {
-		if c == '?' {
-			sep = '&'
-		}
-	}
-	for _, p := range l.query {
-		dst = append(dst, sep)
-		sep = '&'
-		dst = append(appendQueryValue(dst, p.name), '=')
-		text, err := p.value.Append(tmp[:0], scope)
-		if err != nil {
-			return dst, err
-		}
-		dst = appendQueryValue(dst, string(text))
-	}
-	return dst, nil
-}
-
 // play sends a message and follows redirects.
 func (a *attempt) play(ctx context.Context, m *message, r *request) error {
 	if !a.waiting {
@@ -351,81 +171,6 @@ func (a *attempt) play(ctx context.Context, m *message, r *request) error {
 		m.foreign = m.endpoint.host != a.first
 		m.cookies = a.s.cookies(m)
 	}
-}
-
-func isRedirect(status int) bool {
-	switch status {
-	case 301, 302, 303, 307, 308:
-		return true
-	}
-	return false
-}
-
-// redirect turns a message into the one that a redirect asks for.
-func (m *message) redirect(status int, location string) error {
-	ref, err := url.Parse(location)
-	if err != nil {
-		return protocolError("malformed Location " + excerpt(location))
-	}
-	to := m.url().ResolveReference(ref)
-	if m.endpoint, err = newEndpoint(to.Scheme, to.Host); err != nil {
-		return protocolError("Location " + excerpt(location) + ": " + err.Error())
-	}
-	m.target = appendClean(nil, []byte(to.RequestURI()))
-	if status == 307 || status == 308 {
-		return nil
-	}
-	if m.method != "GET" && m.method != "HEAD" {
-		m.method = "GET"
-	}
-	m.body, m.dropBody = nil, true
-	return nil
-}
-
-// url is where a message goes.
-func (m *message) url() *url.URL {
-	u := &url.URL{Scheme: m.endpoint.scheme(), Host: m.endpoint.authority}
-	if p, err := url.Parse(string(m.target)); err == nil && p.Host == "" {
-		u.Path, u.RawPath, u.RawQuery, u.ForceQuery = p.Path, p.RawPath, p.RawQuery, p.ForceQuery
-	} else {
-		// What does not parse is sent as it is.
-		u.Opaque = string(m.target)
-	}
-	return u
-}
-
-// cookies is the Cookie field for a message, "" for none.
-func (s *session) cookies(m *message) string {
-	if s.jar == nil {
-		return ""
-	}
-	r := nethttp.Request{Header: nethttp.Header{}}
-	for _, c := range s.jar.Cookies(m.url()) {
-		r.AddCookie(c)
-	}
-	return r.Header.Get("Cookie")
-}
-
-// keepCookies keeps those of the answer to a message.
-func (s *session) keepCookies(m *message, a *answer) error {
-	var cookies []*nethttp.Cookie
-	a.fields.each("Set-Cookie", func(line string) {
-		if c, err := nethttp.ParseSetCookie(line); err == nil {
-			cookies = append(cookies, c)
-		}
-	})
-	if len(cookies) == 0 {
-		return nil
-	}
-	if s.jar == nil {
-		jar, err := cookiejar.New(nil)
-		if err != nil {
-			return localError{err}
-		}
-		s.jar = jar
-	}
-	s.jar.SetCookies(m.url(), cookies)
-	return nil
 }
 
 // send sends one message and reads its answer. A request that was never taken
@@ -487,21 +232,6 @@ func mayRepeat(m *message, fields []renderedField, err error) bool {
 	}
 	var u untaken
 	return errors.As(err, &u) && (!u.begun || repeatable(m, fields))
-}
-
-// repeatable is true for requests that do no harm when they are done twice. A
-// server that closed only its own side of a connection may still read.
-func repeatable(m *message, fields []renderedField) bool {
-	switch m.method {
-	case "GET", "HEAD", "OPTIONS":
-		return true
-	}
-	for _, f := range fields {
-		if f.name == "Idempotency-Key" || f.name == "X-Idempotency-Key" {
-			return true
-		}
-	}
-	return false
 }
 
 // borrow takes a holder: the session's own, or one of the shared ones, for
